@@ -1,0 +1,147 @@
+"""RMSE of every task along training, a panel for each model."""
+
+__all__ = ["curve_limits", "draw_curves", "task_colours", "task_curves"]
+
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from continual.figures.scales import metric_scale
+from continual.figures.style import (
+    BAND,
+    GREY,
+    band,
+    diverged_note,
+    escape,
+    message,
+    model_styles,
+    panel,
+    sheet,
+    styled,
+    write,
+)
+from continual.records import Record
+
+LEGEND = (
+    f"Line: median of the seeds, band: {100 * BAND[0]:.0f}–{100 * BAND[1]:.0f} % of them; a line is thick while its "
+    "task is trained; vertical lines: a task ends, the next begins."
+)
+DECADES = 12
+"""The axis shows at most so many decades below the largest value."""
+
+
+def task_colours(count: int) -> list[str]:
+    """One colour a task, in the order of learning; hues of no model."""
+    places = np.linspace(0.0, 0.92, count) if count > 1 else [0.4]
+    return [to_hex(colour) for colour in mpl.colormaps["viridis"](places)]
+
+
+def curve_limits(records: Sequence[Record]) -> tuple[float, float]:
+    """Lowest and highest RMSE to show on one axis for all these records."""
+    found = [band(record.curves["rmse"], (BAND[0], 0.5, BAND[1])).ravel() for record in records]
+    values = np.concatenate(found) if found else np.empty(0)
+    values = values[np.isfinite(values) & (values > 0)]
+    scale = metric_scale("final_rmse", values)
+    return max(scale.low, scale.high / 10**DECADES), scale.high
+
+
+def draw_curves(axes: Axes, record: Record, limits: tuple[float, float]) -> None:
+    """RMSE of each task of one record along training steps, on a logarithmic axis.
+
+    Args:
+        axes: where.
+        record: whose curves.
+        limits: lowest and highest RMSE of the axis; values of zero and NaN leave gaps.
+    """
+    curves = record.curves
+    step, training = curves["step"], curves["task"]
+    for end in curves["boundaries"][:-1]:
+        axes.axvline(float(end), color=GREY, linewidth=0.5, zorder=0)
+    low, median, high = band(np.where(curves["rmse"] > 0, curves["rmse"], np.nan))  # (E, T) each
+    several = len(curves["rmse"]) > 1
+    for j, colour in enumerate(task_colours(median.shape[1])):
+        if several:
+            axes.fill_between(step, low[:, j], high[:, j], color=colour, alpha=0.2, linewidth=0)
+        axes.plot(step, median[:, j], color=colour, linewidth=0.9, gid=f"task {j + 1}")
+        # the stretch from the last evaluation before the task to its end
+        own = np.append(training[1:] == j, False) | (training == j)
+        axes.plot(
+            step, np.where(own, median[:, j], np.nan), color=colour, linewidth=2.2, solid_capstyle="butt"
+        )
+    if not np.isfinite(median).any():
+        axes.text(0.5, 0.5, "all seeds diverged", transform=axes.transAxes, ha="center", va="center")
+    scale = metric_scale("final_rmse", np.array(limits))
+    scale.apply(axes.yaxis, ticks=5)
+    axes.set_xlim(float(step[0]), max(float(step[-1]), float(step[0]) + 1))
+    ends = [0, *(int(end) for end in curves["boundaries"])]
+    axes.set_xticks(ends[:: -(-len(ends) // 7)])
+
+
+@styled
+def task_curves(records: Sequence[Record]) -> Figure:
+    """RMSE of each task along training, a small panel per record, all on one logarithmic axis.
+
+    Args:
+        records: finished runs.
+
+    Returns:
+        A figure with a panel per record.
+    """
+    if not records:
+        return message("Nothing to draw: there are no runs.")
+    styles = model_styles(records)
+    limits = curve_limits(records)
+    columns = {1: 1, 2: 2, 4: 2}.get(len(records), 3 if len(records) <= 6 else 4)
+    lines = -(-len(records) // columns)
+    width = {1: 6.0, 2: 4.2, 3: 3.1, 4: 2.45}[columns]
+    height, left, top, gap = 1.25 if len(records) > 1 else 2.2, 0.75, 0.4, 0.3
+    between = 0.62
+    labels, colours = _task_labels(records)
+    total = max(left + columns * (width + gap), 5.0)
+    across = max(1, min(len(labels), int((total - 0.1) / (0.4 + 0.06 * max(map(len, labels))))))
+    notes = textwrap.wrap(LEGEND, int(total / 0.058))
+    below = 0.16 * -(-len(labels) // across) + 0.12 * len(notes) + 0.15
+    figure = sheet(total, top + lines * (height + between) - 0.2 + below)
+    for index, record in enumerate(records):
+        row, column = divmod(index, columns)
+        axes = panel(figure, left + column * (width + gap), top + row * (height + between), width, height)
+        draw_curves(axes, record, limits)
+        title = textwrap.wrap(record.name, int(width / 0.08), max_lines=2, placeholder="…")
+        axes.set_title(escape("\n".join(title)), color=styles[record.name].colour, fontweight="bold", pad=3)
+        note = diverged_note(record)
+        axes.set_xlabel("training steps" + (f" ({note})" if note else ""), labelpad=1)
+        axes.tick_params(labelleft=column == 0)
+        if column == 0:
+            axes.set_ylabel("test RMSE,\nunits of the target")
+    tall = figure.get_size_inches()[1]
+    figure.legend(
+        [Line2D([], [], color=colour, linewidth=2) for colour in colours],
+        labels,
+        loc="upper left",
+        bbox_to_anchor=(0.12 / total, below / tall),
+        ncols=across,
+        borderaxespad=0.0,
+        borderpad=0.0,
+        handlelength=1.4,
+        columnspacing=1.4,
+    )
+    write(figure, 0.12, tall - 0.12 * len(notes) - 0.1, "\n".join(notes), fontsize=6.5)
+    return figure
+
+
+def _task_labels(records: Sequence[Record]) -> tuple[list[str], list[str]]:
+    """Labels and colours for a legend of the tasks: at most eight, and by name where all records have the same."""
+    names = max((record.task_names for record in records), key=len)
+    same = all(record.task_names == names[: record.R.shape[2]] for record in records)
+    shown = sorted({round(place) for place in np.linspace(0, len(names) - 1, min(len(names), 8))})
+    labels = [f"task {i + 1}" + (f": {names[i]}" if same else "") for i in shown]
+    colours = task_colours(len(names))
+    return [escape(textwrap.shorten(each, 32, placeholder="…")) for each in labels], [
+        colours[i] for i in shown
+    ]

@@ -1,0 +1,242 @@
+"""Metrics over two axes of a sweep: heat maps per family, and lines against an axis and against parameters."""
+
+__all__ = ["sweep"]
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from continual.figures.axes import SweepAxis
+from continual.figures.matrices import draw_cells
+from continual.figures.scales import Scale, metric_scale, round_numbers
+from continual.figures.style import GREY, MARKERS, message, panel, shades, sheet, styled, write
+from continual.metrics import METRICS, Summary, summarize
+from continual.records import Record
+from continual.tables import format_count
+
+LINES = ("-", "--", ":", "-.")
+LEGEND = (
+    "Cells and markers: mean over seeds; bars: 95 % interval (Student's t), cut at the edge of the panel. Grey cells "
+    "“–”: no run, or undefined; asterisk or hollow marker: not defined for all seeds. A run that lacks the axis is a "
+    "level line."
+)
+Place = tuple[str, Any, Any]
+"""Family, value on the first axis, value on the second."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The runs by their place in the sweep, and how each series is drawn."""
+
+    families: Sequence[str]
+    first: SweepAxis
+    second: SweepAxis
+    runs: dict[Place, list[Record]]
+
+    @classmethod
+    def of(cls, records: Sequence[Record], axes: tuple[str, str]) -> "_Plan":
+        runs: dict[Place, list[Record]] = {}
+        for record in records:
+            place = (record.family, *(SweepAxis.value(name, record) for name in axes))
+            runs.setdefault(place, []).append(record)
+        first, second = (SweepAxis.of(name, records) for name in axes)
+        return cls(list(dict.fromkeys(record.family for record in records)), first, second, runs)
+
+    def summaries(self, metric: str) -> dict[Place, Summary]:
+        """One metric at each place, over the members of all runs there."""
+        return {
+            place: summarize(np.concatenate([run.metrics[metric] for run in found]))
+            for place, found in self.runs.items()
+        }
+
+    def look(self, family: str, value: Any) -> dict[str, Any]:
+        """Colour, marker and line of a family at a value of the second axis."""
+        index = self.second.values.index(value)
+        return {
+            "color": shades(self.families, len(self.second.values))[family][index],
+            "marker": MARKERS[index % len(MARKERS)],
+            "linestyle": LINES[self.families.index(family) % len(LINES)],
+        }
+
+    def series(self) -> list[tuple[str, Any]]:
+        """Every family and value of the second axis that has runs."""
+        found = {(family, value) for family, _, value in self.runs}
+        return [
+            (family, value)
+            for value in self.second.values
+            for family in self.families
+            if (family, value) in found
+        ]
+
+
+@styled
+def sweep(
+    records: Sequence[Record],
+    axes: tuple[str, str] = ("grid_size", "depth"),
+    metrics: Sequence[str] = ("forgetting", "learned_rmse", "final_rmse"),
+) -> Figure:
+    """Metrics over two axes of a sweep, from `record.sweep`.
+
+    Above, one heat map per family and metric (first axis across, second down, one colour scale per metric); in the
+    middle, lines against the first axis, one for each family and value of the second; below, the same lines against
+    the number of trainable parameters. Records that lack an axis have "none" there; several at one place are pooled.
+
+    Args:
+        records: finished runs of one or more families.
+        axes: names of two axes, with numbers or words on them.
+        metrics: names of `METRICS`, a column each.
+
+    Raises:
+        ValueError: a metric that does not exist.
+    """
+    if unknown := [metric for metric in metrics if metric not in METRICS]:
+        raise ValueError(f"no such metric: {', '.join(unknown)}; there are {', '.join(METRICS)}")
+    if not records:
+        return message("Nothing to draw: there are no runs.")
+    plan = _Plan.of(records, axes)
+    wide = min(max(0.42 * len(plan.first.values), 2.5), 5.0)
+    high = max(0.2 * len(plan.second.values), 0.4)
+    left, top, gap, lines, between = 0.95, 0.3, 0.95, 1.8, 0.55
+    maps = len(plan.families) * (high + 0.32) + 0.35
+    total = left + len(metrics) * (wide + gap) - gap + 0.2
+    notes = textwrap.wrap(LEGEND, int(total / 0.058))
+    labels = [f"{family}, {plan.second.title} {plan.second.label(value)}" for family, value in plan.series()]
+    across = len({value for _, value in plan.series()})
+    across = max(1, min(across, int(total / (0.6 + 0.06 * max(map(len, labels))))))
+    foot = 0.17 * -(-len(labels) // across) + 0.12 * len(notes) + 0.2
+    figure = sheet(total, top + maps + 2 * (lines + between) + foot)
+    for column, metric in enumerate(metrics):
+        x = left + column * (wide + gap)
+        summaries = plan.summaries(metric)
+        _draw_maps(figure, x, top, wide, high, plan, summaries, metric, column == 0)
+        scale = _line_scale(metric, list(summaries.values()))
+        for row, parameters in enumerate((False, True)):
+            axis = panel(figure, x, top + maps + row * (lines + between), wide, lines)
+            _draw_lines(axis, plan, summaries, scale, parameters=parameters)
+    tall = figure.get_size_inches()[1]
+    figure.legend(
+        [Line2D([], [], linewidth=1.2, markersize=4, **plan.look(*series)) for series in plan.series()],
+        labels,
+        loc="upper left",
+        bbox_to_anchor=(0.12 / total, (foot - 0.05) / tall),
+        ncols=across,
+        borderaxespad=0.0,
+        borderpad=0.0,
+        handlelength=3.0,
+    )
+    write(figure, 0.12, tall - 0.12 * len(notes) - 0.08, "\n".join(notes), fontsize=6.5)
+    return figure
+
+
+def _line_scale(metric: str, summaries: Sequence[Summary]) -> Scale:
+    """The scale for means and the upper ends of their intervals.
+
+    A lower end near or below zero would take up most of a logarithmic axis: it is cut at the edge of the panel.
+    """
+    means = np.array([float(summary.mean) for summary in summaries])
+    half = np.nan_to_num([float(summary.half_width) for summary in summaries])
+    low = np.where(means - half > np.abs(means) / 10, means - half, means)
+    return metric_scale(metric, np.concatenate([means, means + half, low]), means)
+
+
+def _draw_maps(
+    figure: Figure,
+    left: float,
+    top: float,
+    wide: float,
+    high: float,
+    plan: _Plan,
+    summaries: dict[Place, Summary],
+    metric: str,
+    labelled: bool,
+) -> None:
+    norm = metric_scale(metric, [float(summary.mean) for summary in summaries.values()]).norm
+    first, second = plan.first, plan.second
+    for row, family in enumerate(plan.families):
+        axes = panel(figure, left, top + row * (high + 0.32), wide, high)
+        values = np.full((len(second.values), len(first.values)), np.nan)
+        partial = np.zeros(values.shape, dtype=bool)
+        for i, down in enumerate(second.values):
+            for j, across in enumerate(first.values):
+                if (found := summaries.get((family, across, down))) is not None:
+                    values[i, j] = found.mean
+                    partial[i, j] = 0 < found.defined < found.members
+        draw_cells(axes, values, norm, partial=partial)
+        colour = shades(plan.families, 1)[family][0]
+        axes.set_title(f"{family}: {METRICS[metric]}", pad=3, color=colour, fontweight="bold")
+        axes.set_yticks(range(len(second.values)), [second.label(value, 14) for value in second.values])
+        last = row == len(plan.families) - 1
+        axes.set_xticks(range(len(first.values)), first.labels(first.values, wide) if last else [])
+        if last:
+            axes.set_xlabel(first.title, labelpad=1)
+        if labelled:
+            axes.set_ylabel(second.title, labelpad=2)
+
+
+def _draw_lines(
+    axes: Axes, plan: _Plan, summaries: dict[Place, Summary], scale: Scale, *, parameters: bool
+) -> None:
+    """One line per family and value of the second axis, against the first axis or the trainable parameters."""
+    scale.apply(axes.yaxis, ticks=6)
+    bottom, top = axes.get_ylim()
+    if scale.kind == "symlog":
+        axes.axhline(0.0, color=GREY, linewidth=0.6, zorder=0)
+    if parameters:
+        _parameter_axis(axes, [run.trainable_parameters for found in plan.runs.values() for run in found])
+    else:
+        plan.first.apply(axes)
+    axes.set_ylabel(scale.label, fontsize=6.5)
+    for family, value in plan.series():
+        look = plan.look(family, value)
+        points = []
+        for (_, across, _), summary, found in (
+            (place, summaries[place], runs)
+            for place, runs in plan.runs.items()
+            if place[0] == family and place[2] == value and summaries[place].defined
+        ):
+            if parameters:
+                points.append((float(np.mean([run.trainable_parameters for run in found])), summary))
+            elif across is None:
+                axes.axhline(
+                    float(summary.mean), color=look["color"], linestyle=look["linestyle"], linewidth=1.0
+                )
+            else:
+                points.append((plan.first.place(across), summary))
+        points.sort(key=lambda point: point[0])
+        x = [place for place, _ in points]
+        axes.plot(
+            x,
+            [float(s.mean) for _, s in points],
+            gid=f"{family} {value}",
+            markersize=3.5,
+            linewidth=1.1,
+            **look,
+        )
+        if hollow := [(place, float(s.mean)) for place, s in points if s.defined < s.members]:
+            axes.plot(
+                *zip(*hollow, strict=True), look["marker"], color=look["color"], mfc="white", markersize=3.5
+            )
+        half = np.array([float(s.half_width) for _, s in points])
+        mean = np.array([float(s.mean) for _, s in points])
+        ends = np.clip([mean - half, mean + half], bottom, top)
+        known = np.isfinite(half)
+        if known.any():
+            axes.vlines(np.array(x)[known], *ends[:, known], color=look["color"], linewidth=0.9, alpha=0.7)
+
+
+def _parameter_axis(axes: Axes, counts: Sequence[int]) -> None:
+    low, high = max(min(counts), 1), max(counts)
+    margin = max((high / low) ** 0.05, 1.2)
+    low, high = low / margin, high * margin
+    places = round_numbers(low, high, 6)
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.set_xticks(places, [format_count(place) for place in places])
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("trainable parameters", labelpad=1)

@@ -1,0 +1,74 @@
+"""What training leaves in memory: evaluations, rows of R, predictions, and the same as tensors for a checkpoint."""
+
+__all__ = ["History"]
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class History:
+    """Grows along training. M members, T tasks, P points of the view, O output features.
+
+    Args:
+        alive: whether each member's loss has been finite so far, (M,).
+        step: training steps done at each evaluation, over all tasks.
+        task: index of the task in training at each evaluation; -1 before the first.
+        loss: mean squared training error at each evaluation, (M,) each; NaN before training.
+        rmse: test RMSE at each evaluation, (M, T) each.
+        rows: rows of R so far: the untrained model, then one after each task, (M, T) each.
+        boundaries: training steps done when each task ended.
+        predictions: at the view after each row of R, (M, P, O) each.
+        train_seconds: wall-clock time in optimizer steps.
+    """
+
+    alive: NDArray[np.bool_]
+    step: list[int] = field(default_factory=list)
+    task: list[int] = field(default_factory=list)
+    loss: list[Floats] = field(default_factory=list)
+    rmse: list[Floats] = field(default_factory=list)
+    rows: list[Floats] = field(default_factory=list)
+    boundaries: list[int] = field(default_factory=list)
+    predictions: list[NDArray[Any]] = field(default_factory=list)
+    train_seconds: float = 0.0
+
+    def state(self) -> dict[str, Any]:
+        """Everything as tensors and plain lists, for `torch.save`."""
+        arrays = {name: [torch.from_numpy(a) for a in getattr(self, name)] for name in _ARRAYS}
+        plain = {name: list(getattr(self, name)) for name in ("step", "task", "boundaries")}
+        return {**arrays, **plain, "alive": self.alive.tolist(), "train_seconds": self.train_seconds}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "History":
+        """The inverse of `state`."""
+        fields = {name: [tensor.numpy() for tensor in state[name]] for name in _ARRAYS}
+        plain = {name: list(state[name]) for name in ("step", "task", "boundaries")}
+        alive = np.array(state["alive"], dtype=bool)
+        return cls(alive=alive, **fields, **plain, train_seconds=state["train_seconds"])
+
+    def curves(self) -> dict[str, NDArray[Any]]:
+        """The evaluations as arrays with the member axis first, for `curves.npz`."""
+        arrays: dict[str, NDArray[Any]] = {
+            "step": np.array(self.step),
+            "task": np.array(self.task),
+            "loss": np.stack(self.loss, axis=1),
+            "rmse": np.stack(self.rmse, axis=1),
+            "boundaries": np.array(self.boundaries),
+        }
+        if self.predictions:
+            arrays["predictions"] = np.stack(self.predictions, axis=1)
+        return arrays
+
+    def matrix(self) -> Floats:
+        """R of every member, (M, T+1, T)."""
+        return np.stack(self.rows, axis=1)
+
+
+_ARRAYS = ("loss", "rmse", "rows", "predictions")

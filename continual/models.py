@@ -1,0 +1,52 @@
+"""What the suite asks of a model, and what can be said of any stacked model."""
+
+__all__ = ["StackedModel", "parameter_counts", "trainable"]
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+
+@runtime_checkable
+class StackedModel(Protocol):
+    """M independent replicas of one network; every parameter has the leading axis M."""
+
+    members: int
+    in_features: int
+    out_features: int
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
+        ...
+
+    def flops(self) -> int:
+        """Floating-point operations of a forward pass of one sample of one member."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """At least `family`, `layer_sizes` and `depth`, in plain types."""
+        ...
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All parameters, trainable or not."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """All parameters and buffers by name."""
+        ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
+        """Takes over parameters and buffers."""
+        ...
+
+
+def trainable(model: StackedModel) -> list[nn.Parameter]:
+    """The parameters that an optimizer gets."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def parameter_counts(model: StackedModel) -> dict[str, int]:
+    """Parameters of one member: `trainable`, and `total` with the frozen ones."""
+    sizes = [(parameter.numel() // model.members, parameter.requires_grad) for parameter in model.parameters()]
+    return {"trainable": sum(size for size, trained in sizes if trained), "total": sum(size for size, _ in sizes)}

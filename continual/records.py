@@ -1,0 +1,217 @@
+"""What a run leaves behind: its folder, `record.json`, `curves.npz`, and how they are written and read."""
+
+__all__ = [
+    "FORMAT",
+    "Record",
+    "add_to_sweep",
+    "begin_sweep",
+    "is_done",
+    "read_record",
+    "read_sweep",
+    "replace_file",
+    "write_record",
+]
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from continual.metrics import all_metrics
+
+FORMAT = 1
+"""Version of `record.json`; it grows when a field changes its meaning."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished run, as read back from its folder.
+
+    Everything that figures and tables may know of a run. Shapes: M members, T tasks, E evaluations along training,
+    P points of the view (a fixed set of inputs to look at, only where the inputs are one-dimensional), N training
+    samples of a task, O output features.
+    """
+
+    folder: Path
+    fields: Mapping[str, Any]
+    """The content of `record.json`."""
+
+    @property
+    def name(self) -> str:
+        """Label of the run in tables and figures, for example "KAN G=200, L-BFGS"."""
+        return str(self.fields["name"])
+
+    @property
+    def experiment(self) -> str:
+        """The experiment that the run belongs to."""
+        return str(self.fields["experiment"])
+
+    @property
+    def family(self) -> str:
+        """Family of the model, "KAN" or "MLP"; one family has one colour throughout."""
+        return str(self.fields["model"]["family"])
+
+    @property
+    def sweep(self) -> Mapping[str, Any]:
+        """The values that this run has along the axes of its experiment's sweep, for example grid size and depth."""
+        return self.fields["sweep"]
+
+    @property
+    def seeds(self) -> list[int]:
+        """One seed a member, (M,)."""
+        return list(self.fields["seeds"])
+
+    @property
+    def diverged(self) -> NDArray[np.bool_]:
+        """Whether a member's loss or prediction became NaN or infinite, (M,)."""
+        return np.asarray(self.fields["diverged"], dtype=bool)
+
+    @property
+    def task_names(self) -> list[str]:
+        """Names of the tasks in the order in which they are learned, (T,)."""
+        return list(self.fields["task_names"])
+
+    @property
+    def trainable_parameters(self) -> int:
+        """Trainable parameters of one member."""
+        return int(self.fields["parameters"]["trainable"])
+
+    @property
+    def total_parameters(self) -> int:
+        """Trainable and frozen parameters of one member."""
+        return int(self.fields["parameters"]["total"])
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of the run, training and evaluation, for all members together."""
+        return float(self.fields["seconds"]["total"])
+
+    @cached_property
+    def R(self) -> NDArray[np.float64]:
+        """Test-RMSE matrix of each member, (M, T+1, T); NaN where a member had diverged."""
+        return _from_json(self.fields["R"])
+
+    @cached_property
+    def baseline(self) -> NDArray[np.float64]:
+        """RMSE of predicting the mean of each task's test targets, (M, T)."""
+        return _from_json(self.fields["baseline_rmse"])
+
+    @cached_property
+    def metrics(self) -> dict[str, NDArray[np.float64]]:
+        """Every metric of `continual.metrics.METRICS`, each (M,)."""
+        return all_metrics(self.R, self.baseline)
+
+    @cached_property
+    def curves(self) -> Mapping[str, NDArray[Any]]:
+        """Arrays of `curves.npz`.
+
+        `step` (E,) training steps done, `task` (E,) index of the task in training (-1 before the first), `loss`
+        (M, E) training loss, `rmse` (M, E, T), `boundaries` (T,) steps done when each task ended. Where the inputs
+        are one-dimensional also the view: `view_inputs` (P,), `view_targets` (P, O), `predictions` (M, T+1, P, O)
+        after each task, `train_inputs` (M, T, N), `train_targets` (M, T, N, O).
+        """
+        with np.load(self.folder / "curves.npz", allow_pickle=False) as archive:
+            return dict(archive)
+
+
+def _from_json(values: Any) -> NDArray[np.float64]:
+    return np.array(values, dtype=np.float64)  # None becomes NaN
+
+
+def _to_json(value: Any) -> Any:
+    """Plain JSON: arrays as lists, and null for a number that is not finite, which JSON has no word for."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes a file so that at any moment, a power cut included, either the old or the whole new content is there.
+
+    Args:
+        path: the file.
+        write: writes the new content to the path it is given, a neighbour of `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    write(partial)
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def write_record(folder: Path, fields: Mapping[str, Any], curves: Mapping[str, NDArray[Any]]) -> Record:
+    """Writes `curves.npz` and then, last and in one rename, `record.json`: where it is, the run is done."""
+    replace_file(folder / "curves.npz", lambda path: np.savez_compressed(path, allow_pickle=False, **dict(curves)))
+    text = json.dumps(_to_json({"format": FORMAT, **fields}), indent=1, allow_nan=False)
+    replace_file(folder / "record.json", lambda path: path.write_text(text + "\n", encoding="utf-8"))
+    return read_record(folder)
+
+
+def is_done(folder: Path) -> bool:
+    """Whether the run of this folder has finished."""
+    return (folder / "record.json").is_file()
+
+
+def read_record(folder: Path) -> Record:
+    """Reads a finished run.
+
+    Raises:
+        FileNotFoundError: the folder holds no `record.json`.
+        ValueError: the record is damaged or of a format that this version does not read.
+    """
+    path = folder / "record.json"
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        found = fields["format"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no run record; move it away to run again") from error
+    if found != FORMAT:
+        raise ValueError(f"{path} has format {found}, this version reads {FORMAT}; move it away to run again")
+    return Record(folder, fields)
+
+
+def begin_sweep(experiment: Path) -> None:
+    """Starts a new list of the runs that belong to a sweep; what earlier sweeps left in the folder stays there."""
+    experiment.mkdir(parents=True, exist_ok=True)
+    (experiment / _LIST).write_text("", encoding="utf-8")
+
+
+def add_to_sweep(experiment: Path, number: int, folder: Path) -> None:
+    """Notes that a run belongs to the sweep, as its `number`-th."""
+    with (experiment / _LIST).open("a", encoding="utf-8") as file:  # short appends of several processes don't mix
+        file.write(f"{number} {folder.name}\n")
+
+
+def read_sweep(experiment: Path) -> tuple[list[Record], list[str]]:
+    """Reads the runs of the last sweep of an experiment, in its order; a run that stands in it twice counts once.
+
+    Returns:
+        The finished runs, and the folder names of those without a record.
+
+    Raises:
+        FileNotFoundError: no sweep was run there.
+    """
+    path = experiment / _LIST
+    if not path.is_file():
+        raise FileNotFoundError(f"{experiment} holds no sweep; run one with python -m scripts.train +experiment=…")
+    lines = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines()]
+    names = dict.fromkeys(name for _, name in sorted((int(number), name) for number, name in lines))
+    done = [name for name in names if is_done(experiment / name)]
+    return [read_record(experiment / name) for name in done], [name for name in names if name not in done]
+
+
+_LIST = "runs.txt"

@@ -1,0 +1,261 @@
+"""The training loop: M members through T tasks, with any optimizer, resumable bit for bit."""
+
+__all__ = ["MakeOptimizer", "Observer", "Settings", "make_optimizer", "train"]
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
+
+from continual.evaluation import Evaluator
+from continual.history import History
+from continual.models import StackedModel, trainable
+from continual.records import replace_file
+from continual.strategies import Strategy
+from tasks import Curriculum
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+class Observer(Protocol):
+    """Whoever wants to know how training goes; trackers and progress lines do."""
+
+    def evaluation(self, step: int, task: int, loss: NDArray[np.float64], rmse: NDArray[np.float64]) -> None:
+        """All tasks were evaluated: loss (M,), rmse (M, T)."""
+
+    def task_done(self, index: int, rmse: NDArray[np.float64]) -> None:
+        """`index` tasks have been learned so far, 0 to T: rmse (M, T)."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and on what to train.
+
+    Args:
+        steps: optimizer steps a task; one step of L-BFGS is up to `max_iter` inner iterations.
+        batch_size: samples of a step, drawn anew for each step without replacement, for each member of its own; None
+            for all of them.
+        evaluate_every: steps between evaluations of all tasks; also evaluated before training and after each task.
+        checkpoint_seconds: least time between checkpoints within a task; there is always one after each task.
+
+    Raises:
+        ValueError: a number below 1.
+    """
+
+    steps: int
+    batch_size: int | None = None
+    evaluate_every: int = 100
+    checkpoint_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "evaluate_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+def make_optimizer(make: MakeOptimizer, model: StackedModel) -> Optimizer:
+    """The optimizer over the trainable parameters.
+
+    Raises:
+        ValueError: nothing to train, or a learning rate that is not positive.
+    """
+    parameters = trainable(model)
+    if not parameters:
+        raise ValueError("nothing to train: every parameter of the model is frozen")
+    optimizer = make(parameters)
+    for group in optimizer.param_groups:
+        if not 0.0 < float(group.get("lr", 1.0)) < float("inf"):
+            raise ValueError(f"the learning rate must be positive and finite, got lr={group['lr']}")
+    return optimizer
+
+
+def _batch(inputs: Tensor, targets: Tensor, size: int | None, generators: Sequence[Generator]) -> tuple[Tensor, Tensor]:
+    """The samples of one step: all, or `size` of them drawn without replacement, each member's by its generator."""
+    count = inputs.shape[1]
+    if size is None or size >= count:
+        return inputs, targets
+    chosen = torch.stack([torch.randperm(count, generator=g)[:size] for g in generators]).to(inputs.device)
+    members = torch.arange(inputs.shape[0], device=inputs.device).unsqueeze(1)
+    return inputs[members, chosen], targets[members, chosen]
+
+
+def train(
+    model: StackedModel,
+    curriculum: Curriculum,
+    make: MakeOptimizer,
+    strategy: Strategy,
+    settings: Settings,
+    *,
+    generators: Sequence[Generator],
+    observers: Sequence[Observer] = (),
+    tick: Callable[[int, int, Tensor], None] | None = None,
+    checkpoint: Path | None = None,
+) -> History:
+    """Trains the stack through all tasks in order and evaluates it along the way.
+
+    Losses are mean squared errors of each member on its own data. Their sum is differentiated, and the sum of terms
+    that share no parameter has each term's own gradient: members never mix. A member whose loss stops being finite is
+    marked as not alive, its RMSE is NaN from then on, and the others go on.
+
+    Args:
+        model: M members; trained in place.
+        curriculum: T tasks for M members, in the model's dtype and on its device.
+        make: builds the optimizer; Adam, SGD and `continual.lbfgs.LBFGS` all step through one closure, which returns
+            the losses (M,).
+        strategy: which data each task trains on, and whether the optimizer begins anew with it.
+        settings: steps, batches, evaluations.
+        generators: one a member, for drawing batches.
+        observers: told of every evaluation, also of those before a resumption.
+        tick: called after each step with the task, the step within it, and the losses (M,).
+        checkpoint: file to write while running, and to go on from if it is there.
+
+    Returns:
+        The history of evaluations.
+
+    Raises:
+        ValueError: model and curriculum do not fit together, or see `make_optimizer`.
+    """
+    if (model.members, model.in_features, model.out_features) != (
+        curriculum.members,
+        curriculum.in_features,
+        curriculum.out_features,
+    ):
+        raise ValueError("model and curriculum must have the same members, input and output features")
+    loop = _Loop(model, curriculum, make, strategy, settings, generators, observers, tick, checkpoint)
+    loop.run()
+    return loop.history
+
+
+class _Loop:
+    """State of a training run; everything that a checkpoint must hold."""
+
+    def __init__(
+        self,
+        model: StackedModel,
+        curriculum: Curriculum,
+        make: MakeOptimizer,
+        strategy: Strategy,
+        settings: Settings,
+        generators: Sequence[Generator],
+        observers: Sequence[Observer],
+        tick: Callable[[int, int, Tensor], None] | None,
+        checkpoint: Path | None,
+    ) -> None:
+        self.model, self.curriculum, self.make = model, curriculum, make
+        self.strategy, self.settings, self.generators = strategy, settings, generators
+        self.observers, self.tick, self.checkpoint = observers, tick, checkpoint
+        self.evaluator = Evaluator(curriculum)
+        self.optimizer = make_optimizer(make, model)
+        self.history = History(alive=np.ones(model.members, dtype=bool))
+        self.task = 0  # in training, or to begin next
+        self.step = 0  # done within it
+        self.saved = time.monotonic()
+
+    def run(self) -> None:
+        if self.checkpoint is not None and self.checkpoint.is_file():
+            self.load(self.checkpoint)
+        else:
+            nothing = np.full(self.model.members, np.nan)
+            self.evaluate(-1, nothing)
+            self.end_row(0)
+        while self.task < len(self.curriculum):
+            self.learn()
+            self.task, self.step = self.task + 1, 0
+            self.save()
+
+    def learn(self) -> None:
+        """Trains on the current task to its end."""
+        if self.step == 0 and self.task > 0 and self.strategy.reset_optimizer:
+            self.optimizer = make_optimizer(self.make, self.model)
+        data = self.strategy.training_data(self.curriculum.tasks, self.task)
+        finite = torch.from_numpy(self.history.alive).to(data[0].device)
+        while self.step < self.settings.steps:
+            began = time.perf_counter()
+            losses = self.take_step(*_batch(*data, self.settings.batch_size, self.generators))
+            finite = finite & losses.isfinite()
+            self.step += 1
+            self.history.train_seconds += time.perf_counter() - began
+            if self.tick is not None:
+                self.tick(self.task, self.step, losses)
+            ends = self.step == self.settings.steps
+            if ends or self.step % self.settings.evaluate_every == 0:
+                self.history.alive = finite.cpu().numpy()
+                self.evaluate(self.task, losses.double().cpu().numpy())
+                if not ends and time.monotonic() - self.saved > self.settings.checkpoint_seconds:
+                    self.save()
+        self.history.boundaries.append((self.task + 1) * self.settings.steps)
+        self.end_row(self.task + 1)
+
+    def take_step(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        def closure() -> Tensor:
+            self.optimizer.zero_grad(set_to_none=True)
+            losses = (self.model(inputs) - targets).square().mean(dim=(1, 2))
+            losses.sum().backward()
+            return losses.detach()
+
+        # torch's annotation says float; what the closure returns is handed through as it is
+        result: Any = self.optimizer.step(closure)  # type: ignore[arg-type]
+        return result
+
+    def evaluate(self, task: int, loss: NDArray[np.float64]) -> None:
+        rmse = self.evaluator(self.model)
+        # a prediction can overflow before the next loss does
+        self.history.alive = self.history.alive & np.isfinite(rmse).all(axis=1)
+        rmse = np.where(self.history.alive[:, None], rmse, np.nan)
+        done = task * self.settings.steps + self.step if task >= 0 else 0
+        self.history.step.append(done)
+        self.history.task.append(task)
+        self.history.loss.append(loss)
+        self.history.rmse.append(rmse)
+        for observer in self.observers:
+            observer.evaluation(done, task, loss, rmse)
+
+    def end_row(self, index: int) -> None:
+        """Takes the last evaluation as row `index` of R."""
+        row = self.history.rmse[-1]
+        self.history.rows.append(row)
+        if self.curriculum.view is not None:
+            predictions = self.evaluator.predict(self.model, self.curriculum.view.inputs)
+            self.history.predictions.append(predictions.cpu().numpy())
+        for observer in self.observers:
+            observer.task_done(index, row)
+
+    def save(self) -> None:
+        if self.checkpoint is None:
+            return
+        state = {
+            "task": self.task,
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generators": [generator.get_state() for generator in self.generators],
+            "history": self.history.state(),
+        }
+        replace_file(self.checkpoint, lambda path: torch.save(state, path))
+        self.saved = time.monotonic()
+
+    def load(self, path: Path) -> None:
+        """Goes on from a checkpoint, and tells the observers what they missed."""
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for generator, saved in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(saved)
+        self.task, self.step = state["task"], state["step"]
+        self.history = history = History.from_state(state["history"])
+        boundaries = [0, *history.boundaries]
+        told = 0
+        for done, task, loss, rmse in zip(history.step, history.task, history.loss, history.rmse, strict=True):
+            for observer in self.observers:
+                observer.evaluation(done, task, loss, rmse)
+                if told < len(history.rows) and done == boundaries[told]:
+                    observer.task_done(told, history.rows[told])
+            told += told < len(history.rows) and done == boundaries[told]

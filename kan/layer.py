@@ -1,0 +1,188 @@
+"""The Kolmogorov-Arnold layer: one learnable function of one variable on every edge, for M members at once."""
+
+__all__ = ["Base", "Initialization", "KANLayer"]
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from kan.members import draw_normal, draw_uniform, member_generators, stacked_input
+from kan.splines import basis, extend_grid, fit_coefficients, is_uniform, uniform_grid
+
+Base = Literal["silu", "identity", "zero"]
+Initialization = Literal["paper", "pykan"]
+
+
+class KANLayer(nn.Module):
+    r"""Sums learnable univariate functions of the inputs (Liu et al., 2024, https://arxiv.org/abs/2404.19756).
+
+    .. math::
+        y_o = \sum_i \phi_{i,o}(x_i), \qquad
+        \phi_{i,o}(x) = w^b_{i,o} \, b(x) + w^s_{i,o} \sum_{n=0}^{K-1} c_{i,n,o} B_{i,n}(x)
+
+    with K = G + k B-splines of order k on G intervals (see `kan.splines`, also for inputs outside the grid). All
+    edges of an input share its bases, so the layer is a basis expansion and one matrix product; nothing of shape
+    (B, O, I) is made.
+
+    Initialisation "paper": \(w^b\) Xavier uniform, \(w^s = 1\), \(c \sim N(0, 0.1^2)\). "pykan", as in its code:
+    noise \(\nu (U(0,1) - \frac12) / G\) at the G + 1 grid points, interpolated by the coefficients of least norm;
+    \(w^b = U(-1,1) / \sqrt I\); \(w^s = 1 / \sqrt I\).
+
+    Args:
+        in_features: input features I.
+        out_features: output features O.
+        grid_size: intervals G ≥ 1 of the grid.
+        spline_order: order (degree) k ≥ 1 of the splines.
+        grid_range: ends of the grid, in units of the inputs.
+        grid: grid points instead of an even grid over `grid_range`, strictly increasing, shape (G+1,), (I, G+1) or
+            (M, I, G+1); sets G.
+        base: b, one of "silu", "identity", "zero"; "zero" has no \(w^b\) at all.
+        train_coefficients: whether c is trained, or stays as drawn.
+        train_spline_scale: whether \(w^s\) is trained, or stays as set.
+        train_base_weight: whether \(w^b\) is trained, or stays as drawn.
+        initialization: "paper" or "pykan".
+        noise_scale: \(\nu\), used by "pykan" only.
+        members: independent replicas M.
+        generators: one source of randomness a member; torch's global one by default.
+        dtype: of parameters and computation.
+        device: of parameters and computation.
+
+    Attributes:
+        coefficients: c, shape (M, I, K, O).
+        spline_scale: \(w^s\), shape (M, I, O).
+        base_weight: \(w^b\), shape (M, I, O), or None.
+        knots: shape (M, I, G+2k+1).
+
+    Raises:
+        ValueError: a size below 1, an unknown name, or a grid that does not increase or has a wrong shape.
+
+    Example:
+        >>> layer = KANLayer(2, 5, grid_size=10, members=3)
+        >>> layer(torch.rand(7, 2)).shape
+        torch.Size([3, 7, 5])
+    """
+
+    base_weight: nn.Parameter | None
+    knots: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        grid_size: int = 5,
+        spline_order: int = 3,
+        *,
+        grid_range: tuple[float, float] = (-1.0, 1.0),
+        grid: Tensor | None = None,
+        base: Base = "silu",
+        train_coefficients: bool = True,
+        train_spline_scale: bool = True,
+        train_base_weight: bool = True,
+        initialization: Initialization = "paper",
+        noise_scale: float = 0.3,
+        members: int = 1,
+        generators: Sequence[Generator] | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        super().__init__()
+        if in_features < 1 or out_features < 1:
+            raise ValueError(f"a layer needs at least one input and output, got {in_features} → {out_features}")
+        if base not in _BASES:
+            raise ValueError(f"base must be one of {', '.join(_BASES)}, got {base!r}")
+        if initialization not in ("paper", "pykan"):
+            raise ValueError(f"initialization must be paper or pykan, got {initialization!r}")
+        draws = member_generators(members, generators)
+        dtype = dtype or torch.get_default_dtype()
+        if grid is None:
+            grid = uniform_grid(*grid_range, grid_size, dtype=torch.float64)
+        if grid.shape[:-1] not in ((), (in_features,), (members, in_features)):
+            raise ValueError(
+                f"grid must have shape (G+1,), ({in_features}, G+1) or ({members}, {in_features}, G+1), "
+                f"got {tuple(grid.shape)}"
+            )
+        self.in_features = in_features
+        self.out_features = out_features
+        self.members = members
+        self.spline_order = spline_order
+        self.base: Base = base
+        knots = extend_grid(grid.double(), spline_order).expand(members, in_features, -1).contiguous()
+        self.register_buffer("knots", knots.to(dtype=dtype, device=device, copy=True))
+        self.refresh()
+
+        edges = (in_features, out_features)
+        bases = (in_features, self.grid_size + spline_order, out_features)
+        root = in_features**-0.5
+        if initialization == "paper":
+            coefficients = draw_normal(bases, 0.1, draws)
+            spline_scale = torch.ones(members, *edges, dtype=torch.float64)
+            base_weight = draw_uniform(edges, (6.0 / (in_features + out_features)) ** 0.5, draws)
+        else:
+            points = knots[..., spline_order : knots.shape[-1] - spline_order].transpose(-1, -2)
+            noise = draw_uniform((*points.shape[1:], out_features), 0.5 * noise_scale / self.grid_size, draws)
+            coefficients = fit_coefficients(points, noise, knots, spline_order)
+            spline_scale = torch.full((members, *edges), root, dtype=torch.float64)
+            base_weight = draw_uniform(edges, root, draws)
+
+        def parameter(values: Tensor, trained: bool) -> nn.Parameter:
+            return nn.Parameter(values.to(dtype=dtype, device=device), requires_grad=trained)
+
+        self.coefficients = parameter(coefficients, train_coefficients)
+        self.spline_scale = parameter(spline_scale, train_spline_scale)
+        self.base_weight = None if base == "zero" else parameter(base_weight, train_base_weight)
+
+    @property
+    def grid_size(self) -> int:
+        """Intervals G of the grid."""
+        return self.knots.shape[-1] - 2 * self.spline_order - 1
+
+    @property
+    def grid_range(self) -> tuple[float, float]:
+        """The interval that lies in the grid of every input and member."""
+        k = self.spline_order
+        return float(self.knots[..., k].max()), float(self.knots[..., -1 - k].min())
+
+    def refresh(self) -> None:
+        """Takes note of the knots after they were changed in place."""
+        self.uniform = is_uniform(self.knots)
+
+    def basis(self, x: Tensor, derivative: int = 0) -> Tensor:
+        """Basis functions, or their derivatives, at (M, B, I) inputs: (M, B, I, K)."""
+        return basis(x, self.knots, self.spline_order, derivative, self.uniform)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
+        x = stacked_input(x, self.members, self.in_features)
+        expanded = self.basis(x).flatten(-2)  # (M, B, I·K)
+        weight = (self.coefficients * self.spline_scale.unsqueeze(-2)).flatten(1, 2)  # (M, I·K, O)
+        y = torch.bmm(expanded, weight)
+        if self.base_weight is not None:
+            y = torch.baddbmm(y, _BASES[self.base](x), self.base_weight)
+        return y
+
+    def flops(self) -> int:
+        """Floating-point operations of one sample of one member, forward, when only live bases are touched.
+
+        Per edge a multiplication and an addition for each of the k + 1 live bases and for the base function; per
+        input six operations in each of the k (k + 1) / 2 steps of the recursion, and one for b.
+        """
+        k, edges = self.spline_order, self.in_features * self.out_features
+        with_base = 0 if self.base_weight is None else 1
+        return 2 * edges * (k + 1 + with_base) + self.in_features * (3 * k * (k + 1) + with_base)
+
+    def extra_repr(self) -> str:
+        """Sizes for `print(model)`."""
+        return (
+            f"{self.in_features} → {self.out_features}, grid_size={self.grid_size}, "
+            f"spline_order={self.spline_order}, base={self.base}, members={self.members}"
+        )
+
+
+def _identity(x: Tensor) -> Tensor:
+    return x
+
+
+_BASES: dict[str, Callable[[Tensor], Tensor]] = {"silu": F.silu, "identity": _identity, "zero": torch.zeros_like}

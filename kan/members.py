@@ -1,0 +1,88 @@
+"""Shapes and random draws of M members: what every stacked model of the suite has in common."""
+
+__all__ = ["draw_normal", "draw_uniform", "layer_sizes", "member_generators", "stacked_input"]
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+
+
+def layer_sizes(
+    in_features: int,
+    out_features: int,
+    width: int,
+    depth: int,
+    sizes: Sequence[int] | None = None,
+) -> list[int]:
+    """Features of every layer from input to output, [in_features, width, …, out_features].
+
+    Args:
+        in_features: input features I.
+        out_features: output features O.
+        width: features of each of the depth - 1 hidden layers; not used at depth 1.
+        depth: number of layers that hold parameters.
+        sizes: all sizes spelled out, instead of `width` and `depth`; must begin with I and end with O.
+
+    Raises:
+        ValueError: a size or the depth is below 1, or `sizes` contradicts `in_features` or `out_features`.
+    """
+    if sizes is not None:
+        chosen = list(sizes)
+        if len(chosen) < 2:
+            raise ValueError(f"layer_sizes needs at least input and output, got {chosen}")
+        if (chosen[0], chosen[-1]) != (in_features, out_features):
+            raise ValueError(
+                f"layer_sizes must begin with {in_features} and end with {out_features} features, got {chosen}"
+            )
+    else:
+        if depth < 1:
+            raise ValueError(f"depth must be at least 1 (the number of layers with parameters), got {depth}")
+        if depth > 1 and width < 1:
+            raise ValueError(f"width must be at least 1, got {width}")
+        chosen = [in_features, *[width] * (depth - 1), out_features]
+    if min(chosen) < 1:
+        raise ValueError(f"every layer needs at least one feature, got {chosen}")
+    return chosen
+
+
+def member_generators(members: int, generators: Sequence[Generator] | None) -> list[Generator | None]:
+    """One source of randomness a member: those given, or torch's global one for all.
+
+    Raises:
+        ValueError: no members, or not as many generators as members.
+    """
+    if members < 1:
+        raise ValueError(f"members must be at least 1, got {members}")
+    if generators is None:
+        return [None] * members
+    if len(generators) != members:
+        raise ValueError(f"{members} members need as many generators, got {len(generators)}")
+    return list(generators)
+
+
+def draw_normal(shape: Sequence[int], std: float, generators: Sequence[Generator | None]) -> Tensor:
+    """Gaussian values with mean 0, shape (M, *shape), float64, each member from its own generator.
+
+    Drawn in float64 whatever the model's dtype, so that a float32 and a float64 model start at the same values.
+    """
+    return std * torch.stack([torch.randn(*shape, generator=g, dtype=torch.float64) for g in generators])
+
+
+def draw_uniform(shape: Sequence[int], bound: float, generators: Sequence[Generator | None]) -> Tensor:
+    """Values uniform on [-bound, bound), shape (M, *shape), float64, each member from its own generator."""
+    values = torch.stack([torch.rand(*shape, generator=g, dtype=torch.float64) for g in generators])
+    return bound * (2.0 * values - 1.0)
+
+
+def stacked_input(x: Tensor, members: int, features: int) -> Tensor:
+    """Checks the input of a stacked model and gives it the member axis: (M, B, I), or (B, I) shared by all members.
+
+    Raises:
+        ValueError: any other shape.
+    """
+    if x.dim() == 2:
+        x = x.expand(members, *x.shape)
+    if x.dim() != 3 or x.shape[0] != members or x.shape[2] != features:
+        raise ValueError(f"expected input of shape ({members}, B, {features}) or (B, {features}), got {tuple(x.shape)}")
+    return x

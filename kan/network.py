@@ -1,0 +1,135 @@
+"""The Kolmogorov-Arnold network: layers in a row."""
+
+__all__ = ["KAN"]
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from kan.layer import Base, Initialization, KANLayer
+from kan.members import layer_sizes as sizes_from
+from kan.members import member_generators, stacked_input
+
+
+class KAN(nn.Module):
+    r"""Composes `KANLayer`s, \(\mathrm{KAN}(x) = (\Phi_{L-1} \circ \dots \circ \Phi_0)(x)\).
+
+    Liu et al., KAN: Kolmogorov-Arnold Networks (2024), https://arxiv.org/abs/2404.19756, equation 2.7. Holds M
+    independent members side by side; what one computes does not depend on the others.
+
+    Args:
+        in_features: input features I.
+        out_features: output features O.
+        width: features of each hidden layer.
+        depth: number of layers; depth 1 is a single `KANLayer`, the [I, O] network of the paper.
+        grid_size: intervals G of every grid.
+        spline_order: order k of every spline.
+        layer_sizes: all sizes spelled out, [I, …, O], instead of `width` and `depth`.
+        grid_range: ends of every grid.
+        base: b, see `KANLayer`.
+        train_coefficients: see `KANLayer`.
+        train_spline_scale: see `KANLayer`.
+        train_base_weight: see `KANLayer`.
+        initialization: see `KANLayer`.
+        noise_scale: see `KANLayer`.
+        members: independent replicas M.
+        generators: one source of randomness a member; torch's global one by default.
+        dtype: of parameters and computation.
+        device: of parameters and computation.
+
+    Raises:
+        ValueError: see `KANLayer`; also a depth or width below 1.
+
+    Example:
+        >>> model = KAN(2, 1, width=5, depth=2, members=10)
+        >>> model(torch.rand(100, 2)).shape
+        torch.Size([10, 100, 1])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        width: int = 5,
+        depth: int = 2,
+        grid_size: int = 5,
+        spline_order: int = 3,
+        *,
+        layer_sizes: Sequence[int] | None = None,
+        grid_range: tuple[float, float] = (-1.0, 1.0),
+        base: Base = "silu",
+        train_coefficients: bool = True,
+        train_spline_scale: bool = True,
+        train_base_weight: bool = True,
+        initialization: Initialization = "paper",
+        noise_scale: float = 0.3,
+        members: int = 1,
+        generators: Sequence[Generator] | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        super().__init__()
+        self.layer_sizes = sizes_from(in_features, out_features, width, depth, layer_sizes)
+        self.members = len(member_generators(members, generators))
+        self.in_features = in_features
+        self.out_features = out_features
+        self.layers = nn.ModuleList(
+            KANLayer(
+                i,
+                o,
+                grid_size,
+                spline_order,
+                grid_range=grid_range,
+                base=base,
+                train_coefficients=train_coefficients,
+                train_spline_scale=train_spline_scale,
+                train_base_weight=train_base_weight,
+                initialization=initialization,
+                noise_scale=noise_scale,
+                members=members,
+                generators=generators,
+                dtype=dtype,
+                device=device,
+            )
+            for i, o in zip(self.layer_sizes[:-1], self.layer_sizes[1:], strict=True)
+        )
+
+    def _layer(self, index: int) -> KANLayer:
+        layer = self.layers[index]
+        assert isinstance(layer, KANLayer)
+        return layer
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return len(self.layers)
+
+    @property
+    def input_range(self) -> tuple[float, float]:
+        """The interval that the grid of every input covers."""
+        return self._layer(0).grid_range
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
+        x = stacked_input(x, self.members, self.in_features)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def flops(self) -> int:
+        """Floating-point operations of one sample of one member, forward; see `KANLayer.flops`."""
+        return sum(self._layer(index).flops() for index in range(self.depth))
+
+    def describe(self) -> dict[str, Any]:
+        """What records and figures say about the model, in plain types."""
+        first = self._layer(0)
+        return {
+            "family": "KAN",
+            "layer_sizes": list(self.layer_sizes),
+            "depth": self.depth,
+            "grid_size": first.grid_size,
+            "spline_order": first.spline_order,
+            "base": first.base,
+        }

@@ -1,0 +1,132 @@
+"""The multilayer perceptron, for M members at once."""
+
+__all__ = ["MLP", "Activation", "parameter_count"]
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from kan.members import draw_uniform, member_generators, stacked_input
+from kan.members import layer_sizes as sizes_from
+
+Activation = Literal["relu", "silu", "gelu", "tanh", "sine"]
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "tanh": torch.tanh,
+    "sine": torch.sin,
+}
+
+
+def parameter_count(layer_sizes: Sequence[int]) -> int:
+    r"""Weights and biases of an MLP, \(\sum_l (n_l + 1) \, n_{l+1}\)."""
+    return sum((i + 1) * o for i, o in zip(layer_sizes[:-1], layer_sizes[1:], strict=True))
+
+
+class MLP(nn.Module):
+    r"""Affine layers with one nonlinearity between them, \(x_{l+1} = \sigma(x_l W_l + b_l)\), the last one affine.
+
+    Weights and biases start uniform on \(\pm 1/\sqrt{n_l}\), as in `torch.nn.Linear`. With "sine" they follow SIREN
+    (Sitzmann et al., 2020, https://arxiv.org/abs/2006.09661): \(\sigma(z) = \sin(\omega z)\), first weights on
+    \(\pm 1/n_0\), later ones on \(\pm \sqrt{6/n_l}/\omega\).
+
+    Args:
+        in_features: input features I.
+        out_features: output features O.
+        width: features of each hidden layer.
+        depth: number of layers with parameters; depth 1 is an affine map.
+        activation: "relu", "silu", "gelu", "tanh" or "sine".
+        layer_sizes: all sizes spelled out, [I, …, O], instead of `width` and `depth`.
+        omega: \(\omega\) of "sine", in radians per unit.
+        members: independent replicas M.
+        generators: one source of randomness a member; torch's global one by default.
+        dtype: of parameters and computation.
+        device: of parameters and computation.
+
+    Raises:
+        ValueError: a size below 1, an unknown activation, or an `omega` that is not positive.
+
+    Example:
+        >>> model = MLP(2, 1, width=64, depth=3, members=10)
+        >>> model(torch.rand(100, 2)).shape
+        torch.Size([10, 100, 1])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        width: int = 64,
+        depth: int = 2,
+        activation: Activation = "silu",
+        *,
+        layer_sizes: Sequence[int] | None = None,
+        omega: float = 30.0,
+        members: int = 1,
+        generators: Sequence[Generator] | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        super().__init__()
+        if activation not in get_args(Activation):
+            raise ValueError(f"activation must be one of {', '.join(get_args(Activation))}, got {activation!r}")
+        if not omega > 0:
+            raise ValueError(f"omega must be positive, got {omega}")
+        draws = member_generators(members, generators)
+        self.layer_sizes = sizes_from(in_features, out_features, width, depth, layer_sizes)
+        self.in_features = in_features
+        self.out_features = out_features
+        self.members = members
+        self.activation: Activation = activation
+        self.omega = omega
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for index, (i, o) in enumerate(zip(self.layer_sizes[:-1], self.layer_sizes[1:], strict=True)):
+            bound = i**-0.5
+            if activation == "sine":
+                bound = 1.0 / i if index == 0 else (6.0 / i) ** 0.5 / omega
+            weight, bias = draw_uniform((i, o), bound, draws), draw_uniform((1, o), i**-0.5, draws)
+            self.weights.append(nn.Parameter(weight.to(dtype=dtype or torch.get_default_dtype(), device=device)))
+            self.biases.append(nn.Parameter(bias.to(dtype=dtype or torch.get_default_dtype(), device=device)))
+
+    @property
+    def depth(self) -> int:
+        """Number of layers with parameters."""
+        return len(self.weights)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
+        x = stacked_input(x, self.members, self.in_features)
+        activate = _ACTIVATIONS[self.activation]
+        for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if index:
+                x = activate(self.omega * x if self.activation == "sine" else x)
+            x = torch.baddbmm(bias, x, weight)
+        return x
+
+    def flops(self) -> int:
+        """Floating-point operations of one sample of one member, forward.
+
+        A multiplication and an addition for each weight, an addition for each bias folded into the first product,
+        one operation for each activation.
+        """
+        products = sum(2 * i * o for i, o in zip(self.layer_sizes[:-1], self.layer_sizes[1:], strict=True))
+        return products + sum(self.layer_sizes[1:-1])
+
+    def describe(self) -> dict[str, Any]:
+        """What records and figures say about the model, in plain types."""
+        return {
+            "family": "MLP",
+            "layer_sizes": list(self.layer_sizes),
+            "depth": self.depth,
+            "activation": self.activation,
+        }
+
+    def extra_repr(self) -> str:
+        """Sizes for `print(model)`."""
+        return f"{' → '.join(map(str, self.layer_sizes))}, activation={self.activation}, members={self.members}"

@@ -1,0 +1,144 @@
+"""From a Hydra config to a run that is ready to start: identity, folder, and everything built and checked."""
+
+__all__ = ["build_run", "experiment_folder", "plain"]
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from continual.models import StackedModel, parameter_counts
+from continual.run import Run
+from continual.trackers import RunInfo
+from continual.training import Settings, make_optimizer
+from scripts.schema import ConfigError, check_config
+from tasks.sampling import generators_from
+
+_WITHOUT_EFFECT = ("experiment_name", "name", "results", "report", "sweep", "tracker")
+"""Keys that can't change a run's result, and so are not part of its identity."""
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The config resolved, in plain containers, without Hydra's own node, and checked.
+
+    Raises:
+        ConfigError: see `scripts.schema`; also a value that is missing or refers to nothing.
+    """
+    try:
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).splitlines()[0]) from None
+    assert isinstance(resolved, dict)
+    values = {str(key): value for key, value in resolved.items() if key != "hydra"}
+    check_config(values)
+    if isinstance(values["seeds"], int):
+        values["seeds"] = list(range(values["seeds"]))
+    if values["device"] == "auto":
+        values["device"] = "cuda" if torch.cuda.is_available() else "cpu"
+    return values
+
+
+def _identity(values: dict[str, Any]) -> str:
+    """Hash of everything that can change the result."""
+    relevant = {key: value for key, value in values.items() if key not in _WITHOUT_EFFECT}
+    # how often a checkpoint is written changes nothing either
+    relevant["training"] = {k: v for k, v in values["training"].items() if k != "checkpoint_seconds"}
+    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def experiment_folder(config: DictConfig) -> Path:
+    """results/<experiment>."""
+    return Path(str(config.results)) / str(config.experiment_name)
+
+
+def _swept(hydra: Any) -> dict[str, Any]:
+    """The values that were set for this run on the command line or by a sweep, by the last part of their key."""
+    chosen = {}
+    for override in hydra.overrides.task:
+        key, _, text = override.lstrip("+").partition("=")
+        if not key.startswith(("experiment", "tracker", "results", "report")):
+            value = OmegaConf.from_dotlist([f"value={text}"]).value  # read as YAML, as Hydra does
+            chosen[key.rpartition(".")[2]] = value if isinstance(value, int | float | str) else text
+    return chosen
+
+
+def _label(values: dict[str, Any], hydra: Any, swept: dict[str, Any]) -> str:
+    """The run's name: the configured one, or the model and whatever was set on the command line."""
+    if values["name"]:
+        return str(values["name"])
+    shown = [f"{key}={value}" for key, value in swept.items() if key not in ("model", "seeds")]
+    return ", ".join([str(hydra.runtime.choices.model), *shown])
+
+
+def build_run(config: DictConfig) -> Run:
+    """Builds everything that a run needs and checks that it fits together; trains nothing, writes nothing.
+
+    Raises:
+        ConfigError: whatever is wrong with the config, in one line.
+    """
+    values = plain(config)
+    hydra = HydraConfig.get()
+    if values["device"] == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device=cuda, but torch finds no CUDA device here; use device=cpu or device=auto")
+    seeds = values["seeds"]
+    dtype = getattr(torch, values["dtype"])
+    device = torch.device(values["device"])
+    try:
+        curriculum = _instantiate(values["curriculum"])(generators_from(seeds, "data")).to(dtype, device)
+        model: StackedModel = _instantiate(values["model"])(
+            in_features=curriculum.in_features,
+            out_features=curriculum.out_features,
+            members=len(seeds),
+            generators=generators_from(seeds, "model"),
+            dtype=dtype,
+            device=device,
+        )
+        make = _instantiate(values["optimizer"])
+        make_optimizer(make, model)
+        settings = Settings(**values["training"])
+        strategy = instantiate(values["strategy"])
+        tracker = instantiate(values["tracker"])
+    except ConfigError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    _check_range(model, curriculum.input_range)
+    swept = {**_swept(hydra), **values["sweep"]}
+    identity = _identity(values)
+    info = RunInfo(
+        experiment=values["experiment_name"],
+        name=_label(values, hydra, swept),
+        identity=identity,
+        folder=experiment_folder(config) / f"{hydra.runtime.choices.model}-{identity}",
+        config=values,
+        parameters=parameter_counts(model),
+        task_names=[task.name for task in curriculum.tasks],
+        seeds=seeds,
+        family=str(model.describe()["family"]),
+    )
+    generators = generators_from(seeds, "batches")
+    return Run(info, model, curriculum, make, strategy, settings, tracker, generators, swept)
+
+
+def _instantiate(node: dict[str, Any]) -> Any:
+    return instantiate({**node, "_partial_": True})
+
+
+def _check_range(model: StackedModel, reached: tuple[float, float]) -> None:
+    """Refuses tasks that lie outside a model's grid, where it could not learn them."""
+    covered = getattr(model, "input_range", None)
+    if covered is None:
+        return
+    slack = 1e-6 * (covered[1] - covered[0])
+    if reached[0] < covered[0] - slack or reached[1] > covered[1] + slack or not math.isfinite(sum(reached)):
+        raise ConfigError(
+            f"the curriculum's inputs reach from {reached[0]:g} to {reached[1]:g}, outside the model's grid from "
+            f"{covered[0]:g} to {covered[1]:g}; widen model.grid_range or narrow the curriculum"
+        )

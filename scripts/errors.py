@@ -1,0 +1,87 @@
+"""One line for each mistake that a user can make on the command line, with the nearest valid name."""
+
+__all__ = ["explain"]
+
+import re
+from collections.abc import Sequence
+
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from scripts.schema import ConfigError, nearest
+
+_GROUPS = ("model", "curriculum", "optimizer", "strategy", "tracker", "experiment")
+
+
+def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
+    """The message for a mistake of the user's; None if the error is no such thing and deserves its traceback.
+
+    Args:
+        error: what was raised while composing or building.
+        arguments: the command line after the script's name.
+    """
+    if isinstance(error, ConfigError):
+        return str(error)
+    if isinstance(error, MissingConfigException):
+        return _missing_option(str(error))
+    if isinstance(error, ConfigCompositionException):
+        return _unknown_key(error, arguments)
+    if isinstance(error, OverrideParseException):
+        return f"can't read {error.override!r}; write key=value, and quote what the shell would change"
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _first_line(error)
+    return None
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _missing_option(text: str) -> str:
+    """Hydra's page on an option that no file offers, as a line."""
+    found = re.search(r"Could not find '([^']+)'", text)
+    if found is None:
+        return text.splitlines()[0]
+    group, _, option = found[1].rpartition("/")
+    listed = text.partition("Available options in")[2].splitlines()[1:]
+    options = [line.strip() for line in listed if line.strip() and not line.startswith("Config search path")]
+    return f"{group}={option} is not an option; {nearest(option, options)}"
+
+
+def _unknown_key(error: ConfigCompositionException, arguments: Sequence[str]) -> str:
+    """The key that composition refused, with what it may have been meant to be."""
+    found = re.search(r"Could not (?:override|append to config|delete from config)\S* '([^'=]+)", str(error))
+    if found is None:
+        cause = error.__cause__
+        return _first_line(cause if cause is not None else error)
+    key = found[1].split("@")[0].rstrip(".")
+    if "No match in the defaults list" in str(error) and key in ("experiment", *_experiments()):
+        return f"{key} is chosen with a plus: +{key}=…"
+    parent, _, last = key.rpartition(".")
+    config = _composed([a for a in arguments if a.lstrip("+~").partition("=")[0] != key and not a.startswith("-")])
+    node = config if not parent else OmegaConf.select(config, parent) if config is not None else None
+    if not isinstance(node, DictConfig):
+        return f"{key} is not a config key; {nearest(parent or key, [str(k) for k in config or ()])}"
+    if last in node:
+        return _first_line(error.__cause__ or error)
+    names = [str(k) for k in node if k != "hydra" and not str(k).startswith("_")]
+    return f"{key} is not a config key; {nearest(last, names + (list(_GROUPS) if not parent else []))}"
+
+
+def _experiments() -> tuple[str, ...]:
+    from importlib.resources import files
+
+    return tuple(f"experiment/{item.name}" for item in files("conf").joinpath("experiment").iterdir() if item.is_dir())
+
+
+def _composed(overrides: Sequence[str]) -> DictConfig | None:
+    """The config without the override that was refused, to look up what would have been valid."""
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module("conf", version_base="1.3"):
+            return compose("train", list(overrides))
+    except HydraException:
+        return None

@@ -1,0 +1,84 @@
+"""Draws an experiment's figures and table from its records: `python -m scripts.report results/five_peaks`."""
+
+__all__ = ["Report", "draw", "main"]
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+_USAGE = "usage: python -m scripts.report results/EXPERIMENT"
+
+
+def draw(config: DictConfig, folder: Path) -> None:
+    """Writes figures, tables and page of the experiment's last sweep, and prints the table.
+
+    Args:
+        config: the experiment's config, of which the nodes `report` and `tracker` are used.
+        folder: results/<experiment>.
+    """
+    from continual.page import write_page
+    from hydra.utils import instantiate
+
+    from continual.figures import save
+    from continual.records import read_sweep
+    from continual.tables import text_table, write_tables
+
+    records, missing = read_sweep(folder)
+    if not records:
+        sys.exit(f"{folder} holds no finished run yet")
+    report = OmegaConf.to_container(config.report, resolve=True)
+    assert isinstance(report, dict)
+    figures: dict[str, Path] = {}
+    for name, node in report["figures"].items():
+        figures[name] = save(instantiate({**node, "_partial_": True})(records), folder, name)[0]
+    table = write_tables(records, folder)
+    title = report["title"] or f"{folder.name}: {len(records)} runs"
+    command = " ".join(["python -m scripts.train", *_overrides(config)])
+    page = write_page(folder, records, title, figures, report["captions"], command)
+    instantiate(config.tracker).report(folder.name, folder, figures, table)
+    print(f"\n{text_table(records)}\n")
+    for name in missing:
+        print(f"missing: {folder / name} has not finished")
+    for path in [*figures.values(), page]:
+        print(path)
+
+
+def _overrides(config: DictConfig) -> list[str]:
+    sweep: Any = OmegaConf.select(config, "hydra.overrides.task")
+    flags = [] if any("experiment" in item for item in sweep or ()) else ["-m"]
+    return [*flags, *(sweep or ())]
+
+
+class Report(Callback):
+    """Hydra callback: checks a whole sweep before its first run, and reports on it after its last."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Builds every run of the sweep once, so that a mistake in the last is not found hours later."""
+        from continual.records import begin_sweep
+        from scripts.sweeps import check_sweep
+
+        check_sweep(config)
+        begin_sweep(Path(str(config.results)) / str(config.experiment_name))
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Draws figures, table and page."""
+        draw(config, Path(str(config.results)) / str(config.experiment_name))
+
+
+def main() -> None:
+    """Draws again from the records alone."""
+    if len(sys.argv) != 2 or sys.argv[1] in ("-h", "--help"):
+        sys.exit(_USAGE)
+    folder = Path(sys.argv[1])
+    if not (folder / "multirun.yaml").is_file():
+        sys.exit(f"{folder} holds no experiment (no multirun.yaml); {_USAGE}")
+    config = OmegaConf.load(folder / "multirun.yaml")
+    assert isinstance(config, DictConfig)
+    draw(config, folder)
+
+
+if __name__ == "__main__":
+    main()

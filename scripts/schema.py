@@ -1,0 +1,187 @@
+"""Checks a composed config against the code it names, before anything is built: keys, types and choices."""
+
+__all__ = ["ConfigError", "check_config", "nearest"]
+
+import difflib
+import inspect
+import json
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+import hydra.utils
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    PydanticSchemaGenerationError,
+    TypeAdapter,
+    ValidationError,
+)
+
+Node = dict[str, Any]
+
+
+class ConfigError(ValueError):
+    """The user's config is wrong; the message says where and how to mend it, in one line."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Training(_Strict):
+    steps: PositiveInt
+    batch_size: PositiveInt | None
+    evaluate_every: PositiveInt
+    checkpoint_seconds: PositiveFloat
+
+
+class _Report(_Strict):
+    title: str | None
+    figures: dict[str, Node]
+    captions: dict[str, str]
+
+
+class _Root(_Strict):
+    experiment_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+    name: str | None
+    seeds: PositiveInt | Annotated[list[NonNegativeInt], Field(min_length=1)]
+    device: Literal["auto", "cpu", "cuda"]
+    dtype: Literal["float32", "float64"]
+    threads: PositiveInt
+    results: str
+    sweep: dict[str, Any]
+    training: _Training
+    report: _Report
+    model: Node
+    curriculum: Node
+    optimizer: Node
+    strategy: Node
+    tracker: Node
+
+
+_BUILT_IN = {"in_features", "out_features", "members", "generators", "dtype", "device"}
+_GIVEN: Mapping[str, set[str]] = {
+    "model": _BUILT_IN,
+    "curriculum": {"generators"},
+    "optimizer": {"params"},
+    "strategy": set(),
+    "tracker": set(),
+}
+"""Arguments that the run itself supplies to what each group names."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """A hint for an unknown name: the nearest valid ones, or all of them."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"valid: {', '.join(names)}" if names else "nothing is valid here"
+
+
+def check_config(config: Node) -> None:
+    """Checks a resolved config.
+
+    Args:
+        config: plain containers, without Hydra's own node.
+
+    Raises:
+        ConfigError: an unknown key, a missing one, or a value of the wrong type, named with its full path.
+    """
+    try:
+        _Root.model_validate(config)
+    except ValidationError as error:
+        raise ConfigError(_root_message(error, config)) from None
+    if isinstance(config["seeds"], list) and len(set(config["seeds"])) < len(config["seeds"]):
+        raise ConfigError(f"seeds must differ from each other, got {config['seeds']}")
+    for group, given in _GIVEN.items():
+        _check_node(config[group], group, given)
+    for name, node in config["report"]["figures"].items():
+        _check_node(node, f"report.figures.{name}", {"records"})
+
+
+def _root_message(error: ValidationError, config: Node) -> str:
+    """The first error of the outer config in one line."""
+    first = error.errors()[0]
+    *parents, key = [str(part) for part in first["loc"]]
+    path = ".".join([*parents, key])
+    if first["type"] == "extra_forbidden":
+        fields = _Training.model_fields if parents == ["training"] else _Root.model_fields
+        fields = _Report.model_fields if parents == ["report"] else fields
+        return f"{path} is not a config key; {nearest(key, fields)}"
+    if path.startswith("seeds"):
+        return f"seeds must be a number of seeds of at least 1 or a list of them, got {config.get('seeds')!r}"
+    return f"{path}: {_sentence(first['msg'])}, got {first['input']!r}"
+
+
+def _sentence(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _target(node: Node, path: str) -> Callable[..., Any]:
+    name = node.get("_target_")
+    if not isinstance(name, str):
+        raise ConfigError(f"{path}._target_ must name what to build, got {name!r}")
+    try:
+        found = hydra.utils.get_object(name)
+    except (ImportError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{path}._target_: {name} can't be found ({str(error).splitlines()[0]})") from None
+    if not callable(found):
+        raise ConfigError(f"{path}._target_: {name} can't be called")
+    return found
+
+
+def _check_node(node: Node, path: str, given: set[str]) -> None:
+    """Checks the keys and values of one `_target_` node against the signature that it will be called with."""
+    target = _target(node, path)
+    parameters = inspect.signature(target).parameters
+    hints = _hints(target)
+    free = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    for key, value in node.items():
+        where = f"{path}.{key}"
+        if key in ("_target_", "_partial_"):
+            continue
+        if key in given:
+            raise ConfigError(f"{where} is set by the run itself and can't be configured")
+        if key not in parameters:
+            if free:
+                continue
+            raise ConfigError(f"{where} is not a config key; {nearest(key, parameters.keys() - given)}")
+        if isinstance(value, dict) and "_target_" in value:
+            _check_node(value, where, given)
+        else:
+            _check_value(value, hints.get(key, Any), where)
+    for key, parameter in parameters.items():
+        required = parameter.default is parameter.empty and parameter.kind in (
+            parameter.KEYWORD_ONLY,
+            parameter.POSITIONAL_OR_KEYWORD,
+        )
+        if required and key not in given and key not in node:
+            raise ConfigError(f"{path}.{key} is missing")
+
+
+def _hints(target: Callable[..., Any]) -> Mapping[str, Any]:
+    """Type hints of a function, or of a class's constructor; none where they can't be evaluated."""
+    try:
+        return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    except (NameError, TypeError):
+        return {}
+
+
+def _check_value(value: Any, hint: Any, path: str) -> None:
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except PydanticSchemaGenerationError:
+        return
+    try:
+        # as JSON, in which an int is a good float and a list a good tuple, but a string is no number
+        adapter.validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        messages = [_sentence(first["msg"]) for first in error.errors() if first["type"] != "is_instance_of"]
+        expected = " or ".join(dict.fromkeys(messages)) or "has a wrong type"
+        raise ConfigError(f"{path}: {expected}, got {value!r}") from None

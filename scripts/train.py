@@ -1,0 +1,57 @@
+"""Trains one configuration, or all of an experiment's: `python -m scripts.train --help`."""
+
+import logging
+import os
+import sys
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from scripts.errors import explain
+
+
+@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="train")
+def run(config: DictConfig) -> None:
+    """One run: builds it, trains it or finds its record, and shows the result."""
+    # what is slow to import waits until --help has been answered and the config composed
+    import torch
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from continual.records import add_to_sweep, replace_file
+    from continual.run import execute, save_summary
+    from continual.tables import text_table
+    from scripts.config import build_run, experiment_folder
+
+    torch.set_num_threads(int(config.threads) if isinstance(config.threads, int) else 1)
+    ready = build_run(config)
+    folder = ready.info.folder
+    text = OmegaConf.to_yaml(OmegaConf.create(dict(ready.info.config)))
+    replace_file(folder / "config.yaml", lambda path: path.write_text(text, encoding="utf-8"))
+    hydra_config: Any = HydraConfig.get()
+    if hydra_config.mode == RunMode.MULTIRUN:
+        add_to_sweep(experiment_folder(config), int(hydra_config.job.num), folder)
+        execute(ready)
+    else:
+        record = execute(ready)
+        print(f"\n{text_table([record])}\n\nfigure: {save_summary(record)}")
+
+
+def main() -> None:
+    """Runs Hydra, and turns a user's mistake into one line."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves its errors to the lines below
+    try:
+        run()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on where this one stopped")
+    except Exception as error:
+        message = explain(error, sys.argv[1:])
+        if message is None:
+            raise
+        logging.shutdown()
+        sys.exit(f"error: {message}")
+
+
+if __name__ == "__main__":
+    main()

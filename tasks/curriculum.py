@@ -1,0 +1,109 @@
+"""Tasks and curricula: the data of T sequential regression tasks for M members."""
+
+__all__ = ["Curriculum", "Task", "View"]
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """One regression task: training data, and a test set of its own.
+
+    Args:
+        name: what the task is called in figures and tables.
+        train_inputs: shape (M, N, I).
+        train_targets: shape (M, N, O).
+        test_inputs: shape (M, N', I); often one set expanded over the members.
+        test_targets: shape (M, N', O), without noise.
+
+    Raises:
+        ValueError: shapes that do not fit together, or an empty set.
+    """
+
+    name: str
+    train_inputs: Tensor
+    train_targets: Tensor
+    test_inputs: Tensor
+    test_targets: Tensor
+
+    def __post_init__(self) -> None:
+        for kind, x, y in (
+            ("training", self.train_inputs, self.train_targets),
+            ("test", self.test_inputs, self.test_targets),
+        ):
+            if x.dim() != 3 or y.dim() != 3 or x.shape[:2] != y.shape[:2] or 0 in x.shape or 0 in y.shape:
+                raise ValueError(
+                    f"{kind} data of task {self.name!r} must have shapes (M, N, I) and (M, N, O) with N ≥ 1, "
+                    f"got {tuple(x.shape)} and {tuple(y.shape)}"
+                )
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | None = None) -> "Task":
+        """The same task in another dtype or on another device."""
+        fields = ("train_inputs", "train_targets", "test_inputs", "test_targets")
+        return replace(self, **{field: getattr(self, field).to(dtype=dtype, device=device) for field in fields})
+
+
+@dataclass(frozen=True)
+class View:
+    """Inputs to look at in pictures, and the target there: inputs (P, I), targets (P, O)."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """Tasks to be learned one after the other, for M members.
+
+    Args:
+        name: what the curriculum is called.
+        tasks: the tasks in the order in which they are learned. Where the order is random, the j-th task of one
+            member is another than that of the next.
+        input_range: lowest and highest value that any input takes in training or test data.
+        view: where the inputs are one-dimensional, and all tasks are parts of one function: the whole of it.
+
+    Raises:
+        ValueError: no tasks, or tasks of different members or features.
+    """
+
+    name: str
+    tasks: Sequence[Task]
+    input_range: tuple[float, float]
+    view: View | None = None
+
+    def __post_init__(self) -> None:
+        if not self.tasks:
+            raise ValueError("a curriculum needs at least one task")
+        shapes = {(t.train_inputs.shape[0], t.train_inputs.shape[2], t.train_targets.shape[2]) for t in self.tasks}
+        shapes |= {(t.test_inputs.shape[0], t.test_inputs.shape[2], t.test_targets.shape[2]) for t in self.tasks}
+        if len(shapes) > 1:
+            raise ValueError(f"all tasks must have the same members, inputs and outputs, got {sorted(shapes)}")
+
+    @property
+    def members(self) -> int:
+        """M."""
+        return self.tasks[0].train_inputs.shape[0]
+
+    @property
+    def in_features(self) -> int:
+        """I."""
+        return self.tasks[0].train_inputs.shape[2]
+
+    @property
+    def out_features(self) -> int:
+        """O."""
+        return self.tasks[0].train_targets.shape[2]
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def to(self, dtype: torch.dtype | None = None, device: torch.device | None = None) -> "Curriculum":
+        """The same curriculum in another dtype or on another device."""
+        view = self.view and View(
+            self.view.inputs.to(dtype=dtype, device=device), self.view.targets.to(dtype=dtype, device=device)
+        )
+        return replace(self, tasks=[task.to(dtype, device) for task in self.tasks], view=view)

@@ -1,0 +1,154 @@
+"""Tasks and curricula: the settings of the papers, separation of test data, seeds, orders."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.special
+import torch
+
+from tasks import Curriculum, Task, gaussian_peaks, toy_regions, toy_sequence
+from tasks.sampling import even_points, generators_from
+from tasks.toy_functions import FUNCTIONS
+
+
+def generators(members: int = 2, first: int = 0):
+    return generators_from(list(range(first, first + members)), "data")
+
+
+def test_five_peaks_are_those_of_the_paper() -> None:
+    curriculum = gaussian_peaks(generators())
+    assert len(curriculum) == 5
+    assert curriculum.input_range == pytest.approx((-1.0, 1.0))
+    for task, center in zip(curriculum.tasks, [-0.8, -0.4, 0.0, 0.4, 0.8], strict=True):
+        x, y = task.train_inputs, task.train_targets
+        assert x.shape == y.shape == (2, 100, 1)
+        np.testing.assert_allclose(x[0, :, 0], np.linspace(center - 0.2, center + 0.2, 100), atol=1e-15)
+        own = torch.exp(-300 * (x - center) ** 2)
+        torch.testing.assert_close(y, own, rtol=0, atol=1e-5)  # neighbours add e^-12 at the ends
+    rms = float(curriculum.tasks[2].train_targets.square().mean().sqrt())
+    assert rms == pytest.approx(0.4232, abs=2e-3)  # the error of zero, as pykan's matrices have it
+
+
+def test_test_points_are_no_training_points_and_lie_on_the_same_interval() -> None:
+    for points in (1, 2, 5, 100, 101, 500, 501, 999):
+        curriculum = gaussian_peaks(generators(1), points_per_task=points)
+        for task in curriculum.tasks:
+            test = task.test_inputs[0, :, 0]
+            assert float((task.train_inputs[0] - test[None]).abs().min()) > 1e-9
+            assert task.train_inputs.min() <= test.min() + 0.4
+    points = even_points(-1.0, 1.0, 500)
+    assert -1.0 < float(points.min()) < float(points.max()) < 1.0
+
+
+def test_noise_is_each_members_own_and_only_in_training() -> None:
+    clean, noisy = gaussian_peaks(generators()), gaussian_peaks(generators(), noise=0.1)
+    for a, b in zip(clean.tasks, noisy.tasks, strict=True):
+        assert torch.equal(a.test_targets, b.test_targets)
+        difference = b.train_targets - a.train_targets
+        assert float(difference.std()) == pytest.approx(0.1, rel=0.25)
+        assert not torch.equal(difference[0], difference[1])
+
+
+def test_orders() -> None:
+    forward, backward = gaussian_peaks(generators()), gaussian_peaks(generators(), order="right_to_left")
+    assert [t.name for t in backward.tasks] == [t.name for t in forward.tasks][::-1]
+    random = gaussian_peaks(generators(6), order="random")
+    centers = torch.stack([task.train_inputs.mean(dim=(1, 2)) for task in random.tasks], dim=1)
+    assert len({tuple(row.tolist()) for row in centers}) > 1
+    for row in centers:
+        torch.testing.assert_close(row.sort().values, torch.tensor([-0.8, -0.4, 0, 0.4, 0.8], dtype=row.dtype))
+
+
+def test_members_have_the_same_data_alone_and_in_any_company() -> None:
+    def build(seeds):
+        return toy_regions(generators_from(seeds, "data"), function="exp_sin", noise=0.1, order="random")
+
+    together, alone = build([3, 4, 5]), build([4])
+    for many, one in zip(together.tasks, alone.tasks, strict=True):
+        assert torch.equal(many.train_inputs[1], one.train_inputs[0])
+        assert torch.equal(many.train_targets[1], one.train_targets[0])
+        assert torch.equal(many.test_inputs[1], one.test_inputs[0])
+
+
+def test_streams_of_one_seed_differ() -> None:
+    a, b = generators_from([0], "data")[0], generators_from([0], "model")[0]
+    assert not torch.equal(torch.rand(4, generator=a), torch.rand(4, generator=b))
+
+
+def test_toy_functions_by_numpy() -> None:
+    x = np.random.default_rng(0).uniform(-1, 1, (50, 100))
+    formulas = {
+        "bessel": scipy.special.j0(20 * x[:, 0]),
+        "exp_sin": np.exp(np.sin(math.pi * x[:, 0]) + x[:, 1] ** 2),
+        "product": x[:, 0] * x[:, 1],
+        "high_dimensional": np.exp((np.sin(math.pi * x / 2) ** 2).sum(1) / 100),
+        "two_radii": np.exp(
+            0.5 * (np.sin(math.pi * (x[:, 0] ** 2 + x[:, 1] ** 2)) + np.sin(math.pi * (x[:, 2] ** 2 + x[:, 3] ** 2)))
+        ),
+    }
+    assert set(formulas) == set(FUNCTIONS)
+    for name, expected in formulas.items():
+        toy = FUNCTIONS[name]
+        values = toy.function(torch.from_numpy(x[:, : toy.in_features]))
+        np.testing.assert_allclose(values[:, 0], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_regions_tile_the_domain_along_one_input(axis) -> None:
+    curriculum = toy_regions(generators(), function="product", regions=4, axis=axis, points_per_task=50)
+    for index, task in enumerate(curriculum.tasks):
+        low, high = -1 + 0.5 * index, -1 + 0.5 * (index + 1)
+        for x in (task.train_inputs, task.test_inputs):
+            assert ((x[..., axis] >= low) & (x[..., axis] <= high)).all()
+            assert float(x[..., 1 - axis].min()) < -0.8
+            assert float(x[..., 1 - axis].max()) > 0.8
+        torch.testing.assert_close(task.train_targets[..., 0], task.train_inputs.prod(-1))
+
+
+def test_only_one_dimensional_functions_have_a_view() -> None:
+    assert toy_regions(generators(), function="bessel").view is not None
+    assert toy_regions(generators(), function="exp_sin").view is None
+
+
+def test_sequence_shows_different_functions_of_the_same_inputs() -> None:
+    curriculum = toy_sequence(generators(), functions=["bessel", "product"], points_per_task=20)
+    first, second = curriculum.tasks
+    assert curriculum.in_features == 2
+    torch.testing.assert_close(first.train_targets, FUNCTIONS["bessel"].function(first.train_inputs))
+    torch.testing.assert_close(second.train_targets, second.train_inputs.prod(-1, keepdim=True))
+
+
+def test_test_error_of_the_test_set_is_negligible() -> None:
+    """A coarse and a fine test set give the same RMSE of predicting zero."""
+    for build in (lambda n: toy_regions(generators(1), function="exp_sin", test_points=n),):
+        coarse, fine = build(1000), build(20000)
+        for a, b in zip(coarse.tasks, fine.tasks, strict=True):
+            rms = [float(t.test_targets.square().mean().sqrt()) for t in (a, b)]
+            assert rms[0] == pytest.approx(rms[1], rel=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: gaussian_peaks(generators(), peaks=0), "peaks must be at least 1"),
+        (lambda: gaussian_peaks(generators(), points_per_task=0), "points_per_task must be at least 1"),
+        (lambda: gaussian_peaks(generators(), test_points=0), "test_points must be at least 1"),
+        (lambda: gaussian_peaks(generators(), spacing=0.0), "spacing must be positive"),
+        (lambda: gaussian_peaks(generators(), sharpness=-1.0), "sharpness must be positive"),
+        (lambda: gaussian_peaks(generators(), half_width=float("nan")), "half_width must be positive"),
+        (lambda: gaussian_peaks(generators(), noise=-0.1), "noise must be"),
+        (lambda: gaussian_peaks(generators(), order="inwards"), "order must be one of"),
+        (lambda: toy_regions(generators(), function="sinc"), "function must be one of"),
+        (lambda: toy_regions(generators(), regions=0), "regions must be at least 1"),
+        (lambda: toy_regions(generators(), axis=2), "axis must be between 0 and 1"),
+        (lambda: toy_sequence(generators(), functions=[]), "at least one function"),
+        (lambda: toy_sequence(generators(), functions=["sinc"]), "function must be one of"),
+        (lambda: Curriculum("empty", [], (0.0, 1.0)), "at least one task"),
+        (lambda: Task("t", *[torch.zeros(1, 0, 1)] * 4), "N ≥ 1"),
+    ],
+)
+def test_bad_arguments_are_refused_in_one_line(call, message) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
