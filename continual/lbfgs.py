@@ -9,9 +9,10 @@ the very next evaluation.
 __all__ = ["LBFGS"]
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -20,6 +21,7 @@ from torch.optim import Optimizer
 from continual.line_search import FixedStep, Point, StrongWolfe
 
 Closure = Callable[[], Tensor]
+_DTYPES = (torch.float32, torch.float64)
 
 
 class LBFGS(Optimizer):
@@ -29,10 +31,10 @@ class LBFGS(Optimizer):
     member's slice of `.grad` is its own gradient) and returns the detached losses, shape (M,). The same closure serves
     every other optimizer of torch.
 
-    A step is max over members of a member's own number of evaluations long. Members that are done before the others
-    do not move by a bit. A member whose loss or gradient is not finite stops at its last accepted point and forgets
-    its history, so that the next step starts it anew; only a loss of +∞ tried by a line search is a step too long and
-    is shortened instead.
+    A step calls the closure as often as the member that needs most evaluations would alone. Members that are done
+    before the others do not move by a bit. A member whose loss or gradient is not finite stops at its last accepted
+    point and forgets its history, so that the next step starts it anew; only a loss of +∞ tried by a line search is
+    a step too long, and shortened instead.
 
     `state_dict` holds tensors, numbers and lists only. As in every optimizer of torch it refers to the live state:
     save it or copy it deeply.
@@ -104,8 +106,8 @@ class LBFGS(Optimizer):
             if p.ndim == 0 or p.shape[0] != first.shape[0] or p.shape[0] == 0:
                 shapes = ", ".join(str(tuple(q.shape)) for q in params)
                 raise ValueError(f"parameters must share their first axis, the members; got shapes {shapes}")
-            if p.dtype != first.dtype or p.device != first.device or not p.is_floating_point():
-                raise ValueError("parameters must share one real floating dtype and one device")
+            if (p.dtype, p.device) != (first.dtype, first.device) or p.dtype not in _DTYPES:
+                raise ValueError("parameters must share one device and one dtype, float32 or float64")
 
     @torch.no_grad()
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
@@ -132,15 +134,26 @@ class LBFGS(Optimizer):
             state["gamma"] = [1.0] * members
             state["d"] = params[0].new_zeros(members, n)
             state["g"] = params[0].new_zeros(members, n)
-            state["history"] = params[0].new_zeros(members, 2, 0, n)
-            state["inverse"] = params[0].new_zeros(members, 0, 0)
-        return _Step(params, group, state, closure).run()
+            state["history"] = params[0].new_zeros(members, 2, 1, n)
+            state["inverse"] = params[0].new_zeros(members, 1, 1)
+        with np.errstate(over="ignore"):  # a trial step too long for float32 ends up infinite, and is judged as such
+            return _Step(params, group, state, closure).run()
 
 
-def _upload(values: list[Any], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """Numbers of the host as a tensor where another one is, without waiting for the device."""
-    numbers = torch.tensor(values, dtype=dtype or like.dtype)
-    return numbers if like.is_cpu else numbers.to(like.device, non_blocking=True)
+class _Slate:
+    """Numbers of the host for the device, written over and over: on a CPU without any operation of torch."""
+
+    def __init__(self, like: Tensor, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> None:
+        self._host = torch.zeros(shape, dtype=dtype or like.dtype)
+        self._numbers = self._host.view(-1).numpy()
+        self.tensor = self._host if like.is_cpu else self._host.to(like.device)
+
+    def write(self, numbers: Sequence[float]) -> Tensor:
+        with np.errstate(over="ignore"):  # a step too long for float32 is infinite, which the search sees by itself
+            self._numbers[:] = numbers
+        if self.tensor is not self._host:
+            self.tensor.copy_(self._host, non_blocking=True)  # memory not pinned: free again when this returns
+        return self.tensor
 
 
 class _History:
@@ -154,19 +167,37 @@ class _History:
 
     R⁻¹ is kept in place of R: a new pair adds a column, the oldest one leaves with its row and column, so the slots of
     a ring need no order, and a direction is a handful of products for all members whatever the length of the history.
+    One slot more than the ring has takes what members without a new pair would write.
+
+    Args:
+        state: where all of it is kept, as `history` (−Y and S, shape (M, 2, slots + 1, n)), `inverse` (R⁻¹), `pairs`
+            (how many joined so far) and `gamma` of each member.
+        size: slots to grow to.
+        gyd: gradient, its change along the last movement, and the direction of that, shape (M, 3, n); the last two
+            are overwritten by `direction` for members with a new pair.
     """
 
-    def __init__(self, state: dict[str, Any], size: int) -> None:
+    def __init__(self, state: dict[str, Any], size: int, gyd: Tensor) -> None:
         self.state = state
         self.size = size
+        self.g, self.gy, self.yd = gyd[:, :1], gyd[:, :2], gyd[:, 1:]
+        members = len(gyd)
+        self.rows = torch.arange(members, device=gyd.device)
+        self.places = _Slate(gyd, (members,), torch.int64)
+        self.scales = _Slate(gyd, (members, 3, 1))
+        self.on_pair, self.minus_gamma = self.scales.tensor.split((2, 1), 1)
         self._look()
 
     def _look(self) -> None:
-        self.history, self.inverse = self.state["history"], self.state["inverse"]
-        self.y, self.s = self.history.unbind(1)
-        self.y_columns, self.s_columns, self.inverse_columns = self.y.mT, self.s.mT, self.inverse.mT
-        slots = self.inverse.shape[1]
-        self.blank = -torch.eye(slots, dtype=self.inverse.dtype, device=self.inverse.device)
+        history, inverse = self.state["history"], self.state["inverse"]
+        self.slots = inverse.shape[1] - 1
+        self.history = history
+        self.minus_y, self.s = history[:, :, :-1].unbind(1)
+        self.minus_y_columns, self.s_columns = self.minus_y.mT, self.s.mT
+        self.inverse_rows, self.inverse_columns = inverse[:, :, :-1], inverse[:, :-1]
+        self.inverse = self.inverse_rows[:, :-1]
+        self.inverse_transposed = self.inverse.mT
+        self.blank = -torch.eye(self.slots + 1, self.slots, dtype=inverse.dtype, device=inverse.device)
 
     def forget(self, m: int) -> None:
         """Leave a member as if it had never made a step."""
@@ -175,49 +206,49 @@ class _History:
         self.state["n_iter"][m] = self.state["pairs"][m] = 0
         self.state["gamma"][m] = 1.0
 
-    def direction(self, gyd: Tensor, new: list[tuple[int, float, float]]) -> Tensor:
+    def direction(self, new: list[tuple[int, float, float]]) -> Tensor:
         """−H g of every member, shape (M, 1, n), after new pairs have joined the history of some.
 
         Args:
-            gyd: gradient, its change along the last movement, and the direction of that; shape (M, 3, n).
             new: members whose last movement makes a new pair, with its t (it was t d) and t d · y > 0.
         """
         pairs = self.state["pairs"]
-        scales = [[0.0, 0.0, 0.0, -gamma] for gamma in self.state["gamma"]]
-        for m, t, curvature in new:
-            root = 1.0 / math.sqrt(curvature)
-            scales[m][:3] = root, t * root, -root
-        on_pair, on_column, minus_gamma = _upload(scales, gyd).unsqueeze(2).split((2, 1, 1), 1)
-        g = gyd[:, :1]
         if new:
             self._make_room(1 + max(pairs[m] for m, _, _ in new))
-            where = [[m for m, _, _ in new], [pairs[m] % self.size for m, _, _ in new]]
-            rows, places = _upload(where, gyd, torch.int64).unbind()
-            self.history[rows, :, places] = (gyd[:, 1:] * on_pair)[rows]
+        scales = [number for gamma in self.state["gamma"] for number in (1.0, 1.0, -gamma)]
+        places = [self.slots] * len(pairs)
+        for m, t, curvature in new:
+            root = 1.0 / math.sqrt(curvature)
+            scales[3 * m] = -root
+            scales[3 * m + 1] = t * root
+            places[m] = pairs[m] % self.size
+            pairs[m] += 1
+        self.scales.write(scales)
+        if new:
+            rows, columns = self.rows, self.places.write(places)
+            self.history[rows, :, columns] = self.yd.mul_(self.on_pair)
             # no other row has an entry in the column of the oldest pair, so its row is all there is to clear; with −1
             # on the diagonal the product −R⁻¹ r is the new column and its own 1 at once
-            self.inverse[rows, places] = self.blank[places]
-            products = torch.bmm(gyd[:, :2], self.s_columns)
-            column = torch.bmm(products[:, 1:] * on_column, self.inverse_columns)
-            self.inverse[rows, :, places] = column[rows, 0]
-            for m, _, _ in new:
-                pairs[m] += 1
-        elif not any(pairs):
-            return g * minus_gamma
+            self.inverse_rows[rows, columns] = self.blank[columns]
+            products = torch.bmm(self.gy, self.s_columns)
+            column = torch.bmm(products[:, 1:], self.inverse_transposed)
+            self.inverse_columns[rows, :, columns] = column.squeeze(1)
+            products = products[:, :1]
+        elif any(pairs):
+            products = torch.bmm(self.g, self.s_columns)
         else:
-            products = torch.bmm(g, self.s_columns)
-        alpha = torch.bmm(products[:, :1], self.inverse_columns)
-        q = torch.baddbmm(g, alpha, self.y, alpha=-1)
-        delta = torch.bmm(torch.addcmul(alpha, torch.bmm(q, self.y_columns), minus_gamma), self.inverse)
-        return torch.baddbmm(q * minus_gamma, delta, self.s, alpha=-1)
+            return self.g * self.minus_gamma
+        alpha = torch.bmm(products, self.inverse_transposed)
+        q = torch.baddbmm(self.g, alpha, self.minus_y)
+        inner = torch.addcmul(alpha, torch.bmm(q, self.minus_y_columns), self.minus_gamma, value=-1)
+        return torch.baddbmm(q * self.minus_gamma, torch.bmm(inner, self.inverse), self.s, alpha=-1)
 
     def _make_room(self, needed: int) -> None:
         """Grow the ring by half at a time, up to its size, so that short histories stay cheap."""
-        slots = self.inverse.shape[1]
-        if slots < min(needed, self.size):
-            more = min(self.size, slots + max(8, slots // 2)) - slots
-            self.state["history"] = pad(self.history, (0, 0, 0, more))
-            self.state["inverse"] = pad(self.inverse, (0, more, 0, more))
+        if self.slots < min(needed, self.size):
+            more = min(self.size, self.slots + max(8, self.slots // 2)) - self.slots
+            self.state["history"] = pad(self.state["history"][:, :, :-1], (0, 0, 0, more + 1))
+            self.state["inverse"] = pad(self.inverse, (0, more + 1, 0, more + 1))
             self._look()
 
 
@@ -228,24 +259,23 @@ class _Step:
     directions a second, smaller one brings their slopes.
     """
 
-    def __init__(
-        self, params: list[Tensor], group: dict[str, Any], state: dict[str, Any], closure: Closure
-    ) -> None:
+    def __init__(self, params: list[Tensor], group: dict[str, Any], state: dict[str, Any], closure: Closure) -> None:
         self.params = params
         self.group = group
         self.state = state
         self.closure = closure
-        self.history = _History(state, group["history_size"])
         self.members, n = state["d"].shape
-        self.gyd = state["d"].new_zeros(self.members, 3, n)
-        self.g, self.y, self.d = self.gyd.unbind(1)
+        gyd = state["d"].new_zeros(self.members, 3, n)
+        self.g, self.y, self.d = gyd.unbind(1)
         self.d.copy_(state["d"])
-        self.gy_columns, self.yd, self.g_and_d = self.gyd[:, :2].mT, self.gyd[:, 1:], self.gyd[:, ::2]
-        self.trial = torch.empty_like(state["d"])
-        self.trial_views, self.g_views = self._views(self.trial), self._views(self.g)
-        torch._foreach_copy_(self.trial_views, params)
-        self.x = self.trial.clone()
-        self.best_g = self.x  # gradient at the best point of each search that goes on; read for those only
+        self.gy_columns, self.yd, self.g_and_d = gyd[:, :2].mT, gyd[:, 1:], gyd[:, ::2]
+        self.history = _History(state, group["history_size"], gyd)
+        self.t = _Slate(gyd, (self.members, 1))
+        self.mask = _Slate(gyd, (self.members, 1), torch.bool)
+        self.trial, self.x = torch.empty_like(state["d"]), torch.empty_like(state["d"])
+        self.trial_views, self.x_views, self.g_views = map(self._views, (self.trial, self.x, self.g))
+        torch._foreach_copy_(self.x_views, params)
+        self.best_g = torch.zeros_like(self.x)  # gradient at the best point of each search, 0 until it moves
         self.searches: dict[int, FixedStep | StrongWolfe] = {}
         self.iterations = [0] * self.members
         self.evaluations = [0] * self.members
@@ -255,10 +285,18 @@ class _Step:
         pieces = flat.split([p[0].numel() for p in self.params], dim=1)
         return [piece.view(p.shape) for piece, p in zip(pieces, self.params, strict=True)]
 
+    def _select(self, members: Iterable[int], there: Tensor, elsewhere: Tensor, out: Tensor) -> None:
+        """Write the rows of some members from one tensor, those of all others from another."""
+        chosen = [False] * self.members
+        for m in members:
+            chosen[m] = True
+        torch.where(self.mask.write(chosen), there, elsewhere, out=out)
+
     def run(self) -> Tensor:
         """Run every member to its end; returns the losses at the start."""
         ready = {}
         losses, points = self._evaluate([0.0] * self.members)
+        start = losses.clone()  # a closure may return the same memory every time
         for m, point in enumerate(points):
             self.evaluations[m] = 1
             if not (math.isfinite(point.loss) and math.isfinite(point.largest)):
@@ -275,13 +313,11 @@ class _Step:
                 self._move(steps, self.trial)
                 torch._foreach_copy_(self.params, self.trial_views)
                 ready = self._observe(self._evaluate(steps)[1])
-        self.trial.copy_(self.x)
-        torch._foreach_copy_(self.params, self.trial_views)
+        torch._foreach_copy_(self.params, self.x_views)
         self.state["d"].copy_(self.d)
-        self.state["func_evals"] = [
-            a + b for a, b in zip(self.state["func_evals"], self.evaluations, strict=True)
-        ]
-        return losses
+        for m, count in enumerate(self.evaluations):
+            self.state["func_evals"][m] += count
+        return start
 
     def _give_up(self, m: int) -> None:
         self.history.forget(m)
@@ -289,17 +325,11 @@ class _Step:
 
     def _move(self, steps: list[float], out: Tensor) -> None:
         """Write x + t d into `out`, and the very bits of x where t is zero."""
-        t = _upload(steps, self.x).unsqueeze(1)
+        t = self.t.write(steps)
         if all(steps):
             torch.addcmul(self.x, self.d, t, out=out)
         else:
             torch.where(t != 0.0, torch.addcmul(self.x, self.d, t), self.x, out=out)
-
-    def _mask(self, members: Iterable[int]) -> Tensor:
-        chosen = [False] * self.members
-        for m in members:
-            chosen[m] = True
-        return _upload(chosen, self.x, torch.bool).unsqueeze(1)
 
     def _evaluate(self, steps: list[float]) -> tuple[Tensor, list[Point]]:
         """Losses at the parameters, shape (M,), and the members' points there, `steps` along their directions."""
@@ -307,9 +337,7 @@ class _Step:
             losses = self.closure()
         if not isinstance(losses, Tensor) or losses.shape != (self.members,):
             got = f"shape {tuple(losses.shape)}" if isinstance(losses, Tensor) else type(losses).__name__
-            raise ValueError(
-                f"closure must return the losses of the members, shape ({self.members},), got {got}"
-            )
+            raise ValueError(f"closure must return losses of shape ({self.members},), one a member, got {got}")
         losses = losses.detach()
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.params]
         torch._foreach_copy_(self.g_views, grads)
@@ -359,36 +387,38 @@ class _Step:
                 if search.best is point:
                     improved.append(m)
         if whole:
-            self.x.copy_(self.trial)
+            self.x, self.trial = self.trial, self.x
+            self.x_views, self.trial_views = self.trial_views, self.x_views
         elif any(moved):
             self._move(moved, self.x)
         if earlier:
-            torch.where(self._mask(earlier), self.best_g, self.g, out=self.g)
+            self._select(earlier, self.best_g, self.g, out=self.g)
             torch.sub(self.g, state["g"], out=self.y)
         if improved:
-            self.best_g = torch.where(self._mask(improved), self.g, self.best_g)
+            self._select(improved, self.g, self.best_g, out=self.best_g)
         return ready
 
     def _begin(self, ready: dict[int, Point]) -> None:
         """Start an iteration of some members: history, direction, and the search along it."""
         state, group = self.state, self.group
         n_iter, steps, lr = state["n_iter"], state["t"], group["lr"]
+        max_iter, max_eval = group["max_iter"], group["max_eval"]
+        tolerance_change, searching = group["tolerance_change"], group["line_search_fn"] is not None
         new = []
         for m, point in ready.items():
             self.iterations[m] += 1
             n_iter[m] += 1
             curvature = steps[m] * point.bend
-            if n_iter[m] > 1 and curvature > 1e-10:
+            if n_iter[m] > 1 and curvature > 1e-10 and point.change > 0.0:
                 new.append((m, steps[m], curvature))
                 state["gamma"][m] = curvature / point.change
-        d = self.history.direction(self.gyd, new).squeeze(1)
+        d = self.history.direction(new).squeeze(1)
         if len(ready) == self.members:
             self.d.copy_(d)
             state["g"].copy_(self.g)
         else:
-            mask = self._mask(ready)
-            torch.where(mask, d, self.d, out=self.d)
-            torch.where(mask, self.g, state["g"], out=state["g"])
+            self._select(ready, d, self.d, out=self.d)
+            self._select(ready, self.g, state["g"], out=state["g"])
         slopes = torch.linalg.vecdot(self.g, self.d).tolist()
         lengths = self.g.abs().sum(1).tolist() if any(n_iter[m] == 1 for m in ready) else []
         final = [0.0] * self.members
@@ -397,12 +427,11 @@ class _Step:
             t = steps[m] = lr * min(1.0, 1.0 / lengths[m]) if n_iter[m] == 1 else lr
             if not math.isfinite(slope):
                 self._give_up(m)
-            elif slope <= -group["tolerance_change"]:
-                start = point._replace(step=0.0, slope=slope)
-                if group["line_search_fn"] is not None:
-                    budget = group["max_eval"] - self.evaluations[m]
-                    self.searches[m] = StrongWolfe(start, t, budget, group["tolerance_change"])
-                elif self.iterations[m] < group["max_iter"]:
+            elif slope <= -tolerance_change:
+                start = Point(0.0, point.loss, slope, 0.0, 0.0, point.largest, 0.0)
+                if searching:
+                    self.searches[m] = StrongWolfe(start, t, max_eval - self.evaluations[m], tolerance_change)
+                elif self.iterations[m] < max_iter:
                     self.searches[m] = FixedStep(start, t)
                 else:
                     final[m] = t  # the loss after the last fixed step is left to the next call

@@ -54,8 +54,15 @@ def format_value(value: float, digits: int = 2, smallest: int = -3) -> str:
     return f"{mantissa}e{power}"
 
 
+def _power(number: float, digits: int) -> int:
+    """Power of ten of a number once it is rounded to so many significant digits."""
+    return int(f"{number:.{digits - 1}e}".split("e")[1])
+
+
 def format_interval(summary: Summary) -> str:
     """Mean and half width, the mean to the place of the half width: `4.1e-6 ± 2e-7`, `0.12 ± 0.03 (9/10)`, `–`.
+
+    Of the mean there are at least two digits, for 65 ± 200 is not 100, and at most four.
 
     Args:
         summary: of one metric over the members, with scalar entries.
@@ -68,8 +75,12 @@ def format_interval(summary: Summary) -> str:
     elif half == 0 or not math.isfinite(half) or mean == 0:
         text = f"{format_value(mean)} ± {format_value(half, 1)}"
     else:
-        power, place = (int(f"{number:.0e}".split("e")[1]) for number in (mean, half))
-        digits = min(max(power - place + 1, 2 if abs(mean) > half else 1), 4)
+        place = _power(half, 1)
+        rounded = round(mean, -place)  # may carry into one more digit: 9.96 ± 0.1 is 10.0 ± 0.1
+        power = _power(rounded or mean, 15)
+        wanted = power - place + 1
+        digits = min(max(wanted, 2), 4)
+        mean = rounded if digits == wanted else mean
         text = f"{format_value(mean, digits)} ± {format_value(half, 1, smallest=-4 if power >= -3 else -3)}"
     return text if defined == summary.members else f"{text} ({defined}/{summary.members})"
 
@@ -145,10 +156,7 @@ def text_table(records: Sequence[Record], width: int = 120) -> str:
     with_total = has_frozen(records)
     titles = [title.replace(" RMSE", "\nRMSE").split("\n") for title in header(with_total)]
     body = [
-        [
-            cell.replace(" diverged", " div.").replace(" (", "\n(").split("\n")
-            for cell in row.cells(with_total)
-        ]
+        [cell.replace(" diverged", " div.").replace(" (", "\n(").split("\n") for cell in row.cells(with_total)]
         for row in rows(records)
     ]
     for cells, record in zip(body, records, strict=True):

@@ -35,9 +35,6 @@ logger = logging.getLogger(__name__)
 FINISH_TIMEOUT = 20.0
 """Seconds that the end of an online run may wait for its upload; what is left then is still on disk."""
 
-MISSING = frozenset({"", "-", "–", "nan", "NaN", "None"})
-"""Cells of a table that stand for an undefined number."""
-
 
 @dataclass(frozen=True)
 class RunInfo:
@@ -161,7 +158,13 @@ class WandbTracker(Tracker):
             name=run.name,
             job_type="train",
             tags=[run.family],
-            config={**run.config, "identity": run.identity, "parameters": dict(run.parameters)},
+            config={
+                "identity": run.identity,
+                "seeds": list(run.seeds),
+                "task_names": list(run.task_names),
+                **run.config,
+                "parameters": dict(run.parameters),
+            },
         )
         if self._run is None:
             return
@@ -173,27 +176,32 @@ class WandbTracker(Tracker):
 
     def evaluation(self, step: int, task: int, loss: NDArray[np.float64], rmse: NDArray[np.float64]) -> None:
         """Logs mean and 95 % interval of loss and RMSE over the members against `train/step`."""
+        if self._run is None:
+            return
         names = ["curve/loss", *(f"curve/rmse/task_{j + 1}" for j in range(rmse.shape[1]))]
-        values = _finite(np.column_stack([loss, rmse]))
-        summary = summarize(values)
+        summary = summarize(_finite(np.column_stack([loss, rmse])))
         row: dict[str, float] = {"train/step": step, "train/task": task + 1}
-        row["curve/diverged"] = int(np.isnan(values).any(axis=1).sum())
+        row["curve/diverged"] = int((~np.isfinite(rmse)).any(axis=1).sum())
         for name, mean, half in zip(names, summary.mean, summary.half_width, strict=True):
             row[f"{name}/mean"] = float(mean)
             if summary.members > 1:  # one member has no interval
                 row[f"{name}/low"] = float(mean - half)
                 row[f"{name}/high"] = float(mean + half)
-        self._log(row)
+        with self._surviving() as run:
+            run.log(row)
 
     def task_done(self, index: int, rmse: NDArray[np.float64]) -> None:
         """Logs the mean RMSE on every task, and over the tasks seen so far, against `task/index`."""
+        if self._run is None:
+            return
         values = _finite(rmse)
         row: dict[str, float] = {"task/index": index}
         for j, mean in enumerate(summarize(values).mean):
             row[f"task/rmse/task_{j + 1}"] = float(mean)
         if index > 0:
             row["task/seen_rmse"] = float(summarize(values[:, :index].mean(axis=1)).mean)
-        self._log(row)
+        with self._surviving() as run:
+            run.log(row)
 
     def finish(self, record: Record, figures: Mapping[str, Figure]) -> None:
         """Logs R as a table, the figures, and every metric into the run's summary; then closes the run."""
@@ -202,18 +210,17 @@ class WandbTracker(Tracker):
         import wandb
         from PIL import Image
 
-        media: dict[str, Any] = {}
+        pictures = {name: io.BytesIO() for name in figures}
         for name, figure in figures.items():
-            picture = io.BytesIO()
-            figure.savefig(picture, format="png")
-            media[f"figures/{name}"] = wandb.Image(Image.open(picture))
+            figure.savefig(pictures[name], format="png")
         rows = [
             [record.seeds[m], i, j + 1, float(value) if np.isfinite(value) else None]
             for (m, i, j), value in np.ndenumerate(record.R)
         ]
         with self._surviving() as run:
-            run.log({**media, **_tables(run, "R", ["seed", "tasks_learned", "task", "rmse"], rows)})
             run.summary.update(_summary(record))
+            run.log({f"figures/{name}": wandb.Image(Image.open(png)) for name, png in pictures.items()})
+            run.log(_tables(run, "R", ["seed", "tasks_learned", "task", "rmse"], rows))
         self._close(exit_code=0)
 
     def abort(self) -> None:
@@ -222,16 +229,16 @@ class WandbTracker(Tracker):
 
     def report(self, experiment: str, folder: Path, figures: Mapping[str, Path], table: Path) -> None:
         """Logs the experiment's figures and table as a run of its own in the experiment's group."""
-        self._open(
-            folder, group=experiment, name=f"{experiment} report", job_type="report", tags=[], config={}
-        )
+        self._open(folder, group=experiment, name=f"{experiment} report", job_type="report", tags=[], config={})
         if self._run is None:
             return
         import wandb
 
-        media = {f"figures/{name}": wandb.Image(str(path)) for name, path in figures.items()}
+        columns, rows = _read_table(table)
+        images = {f"figures/{name}": wandb.Image(str(path)) for name, path in figures.items()}
         with self._surviving() as run:
-            run.log({**media, **_tables(run, "table", *_read_table(table))})
+            run.log(images)
+            run.log(_tables(run, "table", columns, rows))
         self._close(exit_code=0)
 
     def _open(self, folder: Path, **about: Any) -> None:
@@ -272,6 +279,7 @@ class WandbTracker(Tracker):
                 settings=wandb.Settings(
                     silent=True,
                     console="off",
+                    use_dot_wandb=False,
                     init_timeout=self.init_timeout,
                     finish_timeout=FINISH_TIMEOUT,
                     finish_timeout_raises=True,
@@ -289,18 +297,13 @@ class WandbTracker(Tracker):
                 **about,
             )
 
-    def _log(self, row: dict[str, float]) -> None:
-        if self._run is not None:
-            with self._surviving() as run:
-                run.log(row)
-
     def _close(self, exit_code: int) -> None:
         if self._run is not None:
             with self._surviving() as run:
                 try:
                     run.finish(exit_code=exit_code)
                 except TimeoutError:
-                    self._go_offline(f"the W&B server did not take the whole run within {FINISH_TIMEOUT:g} s")
+                    self._go_offline(f"W&B did not take the whole run within {FINISH_TIMEOUT:g} s")
         self._run = None
 
     @contextmanager
@@ -341,7 +344,7 @@ def _forget() -> None:
     """Drops wandb's service process and settings, which a failure may leave dead or half read."""
     import wandb
 
-    with suppress(*_failures()):
+    with suppress(SystemExit, *_failures()):  # it exits when the service ended badly
         wandb.teardown()
 
 
@@ -374,9 +377,7 @@ def _set(variables: Mapping[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def _tables(
-    run: wandb.Run, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
-) -> dict[str, Any]:
+def _tables(run: wandb.Run, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
     """Rows as W&B tables of the run, in parts where wandb would cut a long one short.
 
     They are bound to the run's own files here, for wandb would otherwise make artifacts of them as well. Those need
@@ -426,7 +427,7 @@ def _summary(record: Record) -> dict[str, Any]:
 
 
 def _read_table(path: Path) -> tuple[list[str], list[list[Any]]]:
-    """Header and rows of a CSV file; a column is of numbers where all its cells are, or stand for an undefined one."""
+    """Header and rows of a CSV file; a column is of numbers where every cell is one, or empty for an undefined one."""
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = list(csv.reader(file))
     columns = [_numbers(cells) for cells in zip(*rows, strict=True)]
@@ -435,6 +436,6 @@ def _read_table(path: Path) -> tuple[list[str], list[list[Any]]]:
 
 def _numbers(cells: Sequence[str]) -> list[Any]:
     try:
-        return [None if cell in MISSING else float(cell) for cell in cells]
+        return [float(cell) if cell else None for cell in cells]
     except ValueError:
         return list(cells)

@@ -1,24 +1,28 @@
 """From a Hydra config to a run that is ready to start: identity, folder, and everything built and checked."""
 
-__all__ = ["build_run", "experiment_folder", "plain"]
+__all__ = ["build_parts", "build_run", "experiment_folder", "plain"]
 
 import hashlib
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from continual.models import StackedModel, parameter_counts
 from continual.run import Run
-from continual.trackers import RunInfo
-from continual.training import Settings, make_optimizer
+from continual.strategies import Strategy
+from continual.trackers import RunInfo, Tracker
+from continual.training import MakeOptimizer, Settings, make_optimizer
 from scripts.schema import ConfigError, check_config
+from tasks import Curriculum
 from tasks.sampling import generators_from
 
 _WITHOUT_EFFECT = ("experiment_name", "name", "results", "report", "sweep", "tracker")
@@ -73,26 +77,39 @@ def _label(values: dict[str, Any], hydra: Any, swept: dict[str, Any]) -> str:
     """The run's name: the configured one, or the model and whatever was set on the command line."""
     if values["name"]:
         return str(values["name"])
-    shown = [f"{key}={value}" for key, value in swept.items() if key not in ("model", "seeds")]
+    groups = dict(hydra.runtime.choices)
+    shown = [
+        str(value) if groups.get(key) == value else f"{key}={value}"
+        for key, value in swept.items()
+        if key not in ("model", "seeds")
+    ]
     return ", ".join([str(hydra.runtime.choices.model), *shown])
 
 
-def build_run(config: DictConfig) -> Run:
-    """Builds everything that a run needs and checks that it fits together; trains nothing, writes nothing.
+@dataclass(frozen=True)
+class _Parts:
+    curriculum: Curriculum
+    model: StackedModel
+    make: MakeOptimizer
+    strategy: Strategy
+    settings: Settings
+    tracker: Tracker
+
+
+def build_parts(values: dict[str, Any]) -> _Parts:
+    """Builds what a plain config names and checks that it fits together; trains nothing, writes nothing.
 
     Raises:
-        ConfigError: whatever is wrong with the config, in one line.
+        ConfigError: whatever is wrong with the config's values, in one line.
     """
-    values = plain(config)
-    hydra = HydraConfig.get()
     if values["device"] == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device=cuda, but torch finds no CUDA device here; use device=cpu or device=auto")
     seeds = values["seeds"]
     dtype = getattr(torch, values["dtype"])
     device = torch.device(values["device"])
     try:
-        curriculum = _instantiate(values["curriculum"])(generators_from(seeds, "data")).to(dtype, device)
-        model: StackedModel = _instantiate(values["model"])(
+        curriculum = _partial(values["curriculum"])(generators_from(seeds, "data")).to(dtype, device)
+        model: StackedModel = _partial(values["model"])(
             in_features=curriculum.in_features,
             out_features=curriculum.out_features,
             members=len(seeds),
@@ -100,16 +117,29 @@ def build_run(config: DictConfig) -> Run:
             dtype=dtype,
             device=device,
         )
-        make = _instantiate(values["optimizer"])
+        _check_range(model, curriculum.input_range)
+        make = _partial(values["optimizer"])
         make_optimizer(make, model)
         settings = Settings(**values["training"])
-        strategy = instantiate(values["strategy"])
-        tracker = instantiate(values["tracker"])
+        return _Parts(
+            curriculum, model, make, instantiate(values["strategy"]), settings, instantiate(values["tracker"])
+        )
     except ConfigError:
         raise
-    except (ValueError, TypeError) as error:
-        raise ConfigError(" ".join(str(error).split())) from error
-    _check_range(model, curriculum.input_range)
+    except (ValueError, TypeError, InstantiationException) as error:
+        cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
+        raise ConfigError(" ".join(str(cause).split())) from error
+
+
+def build_run(config: DictConfig) -> Run:
+    """Everything that a run needs, from the config that Hydra composed for it.
+
+    Raises:
+        ConfigError: whatever is wrong with the config, in one line.
+    """
+    values = plain(config)
+    parts = build_parts(values)
+    hydra: Any = HydraConfig.get()
     swept = {**_swept(hydra), **values["sweep"]}
     identity = _identity(values)
     info = RunInfo(
@@ -118,16 +148,25 @@ def build_run(config: DictConfig) -> Run:
         identity=identity,
         folder=experiment_folder(config) / f"{hydra.runtime.choices.model}-{identity}",
         config=values,
-        parameters=parameter_counts(model),
-        task_names=[task.name for task in curriculum.tasks],
-        seeds=seeds,
-        family=str(model.describe()["family"]),
+        parameters=parameter_counts(parts.model),
+        task_names=[task.name for task in parts.curriculum.tasks],
+        seeds=values["seeds"],
+        family=str(parts.model.describe()["family"]),
     )
-    generators = generators_from(seeds, "batches")
-    return Run(info, model, curriculum, make, strategy, settings, tracker, generators, swept)
+    return Run(
+        info,
+        parts.model,
+        parts.curriculum,
+        parts.make,
+        parts.strategy,
+        parts.settings,
+        parts.tracker,
+        generators_from(values["seeds"], "batches"),
+        swept,
+    )
 
 
-def _instantiate(node: dict[str, Any]) -> Any:
+def _partial(node: dict[str, Any]) -> Any:
     return instantiate({**node, "_partial_": True})
 
 

@@ -3,6 +3,7 @@
 __all__ = ["Report", "draw", "main"]
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ def draw(config: DictConfig, folder: Path) -> None:
         config: the experiment's config, of which the nodes `report` and `tracker` are used.
         folder: results/<experiment>.
     """
-    from continual.page import write_page
     from hydra.utils import instantiate
 
     from continual.figures import save
+    from continual.page import write_page
     from continual.records import read_sweep
     from continual.tables import text_table, write_tables
 
@@ -31,18 +32,21 @@ def draw(config: DictConfig, folder: Path) -> None:
         sys.exit(f"{folder} holds no finished run yet")
     report = OmegaConf.to_container(config.report, resolve=True)
     assert isinstance(report, dict)
-    figures: dict[str, Path] = {}
-    for name, node in report["figures"].items():
-        figures[name] = save(instantiate({**node, "_partial_": True})(records), folder, name)[0]
-    table = write_tables(records, folder)
+    figures = {
+        name: save(instantiate({**node, "_partial_": True})(records), folder, name)
+        for name, node in report["figures"].items()
+        if node is not None
+    }
+    tables = write_tables(records, folder)
     title = report["title"] or f"{folder.name}: {len(records)} runs"
     command = " ".join(["python -m scripts.train", *_overrides(config)])
     page = write_page(folder, records, title, figures, report["captions"], command)
-    instantiate(config.tracker).report(folder.name, folder, figures, table)
+    pictures = {name: paths[0] for name, paths in figures.items()}
+    instantiate(config.tracker).report(folder.name, folder, pictures, tables[0])
     print(f"\n{text_table(records)}\n")
     for name in missing:
         print(f"missing: {folder / name} has not finished")
-    for path in [*figures.values(), page]:
+    for path in [*pictures.values(), tables[0], page]:
         print(path)
 
 
@@ -56,16 +60,28 @@ class Report(Callback):
     """Hydra callback: checks a whole sweep before its first run, and reports on it after its last."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Builds every run of the sweep once, so that a mistake in the last is not found hours later."""
+        """Checks every run of the sweep once, so that a mistake in the last is not found hours later."""
         from continual.records import begin_sweep
+        from scripts.errors import explain
         from scripts.sweeps import check_sweep
 
-        check_sweep(config)
-        begin_sweep(Path(str(config.results)) / str(config.experiment_name))
+        try:
+            check_sweep(config)
+        except Exception as error:  # Hydra would turn it into a warning and go on
+            sys.exit(f"error: {explain(error, config.hydra.overrides.task) or traceback.format_exc()}")
+        begin_sweep(_folder(config))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Draws figures, table and page."""
-        draw(config, Path(str(config.results)) / str(config.experiment_name))
+        try:
+            draw(config, _folder(config))
+        except Exception:
+            traceback.print_exc()
+            sys.exit(f"the runs are done, but the report failed; again: python -m scripts.report {_folder(config)}")
+
+
+def _folder(config: DictConfig) -> Path:
+    return Path(str(config.results)) / str(config.experiment_name)
 
 
 def main() -> None:

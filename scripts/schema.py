@@ -42,7 +42,7 @@ class _Training(_Strict):
 
 class _Report(_Strict):
     title: str | None
-    figures: dict[str, Node]
+    figures: dict[str, Node | None]  # null leaves one of the defaults out
     captions: dict[str, str]
 
 
@@ -102,7 +102,8 @@ def check_config(config: Node) -> None:
     for group, given in _GIVEN.items():
         _check_node(config[group], group, given)
     for name, node in config["report"]["figures"].items():
-        _check_node(node, f"report.figures.{name}", {"records"})
+        if node is not None:
+            _check_node(node, f"report.figures.{name}", {"records"})
 
 
 def _root_message(error: ValidationError, config: Node) -> str:

@@ -23,14 +23,21 @@ def run(config: DictConfig) -> None:
     from continual.run import execute, save_summary
     from continual.tables import text_table
     from scripts.config import build_run, experiment_folder
+    from scripts.schema import ConfigError
 
     torch.set_num_threads(int(config.threads) if isinstance(config.threads, int) else 1)
-    ready = build_run(config)
+    hydra_config: Any = HydraConfig.get()
+    sweeping = hydra_config.mode == RunMode.MULTIRUN
+    try:
+        ready = build_run(config)
+    except ConfigError as error:
+        if sweeping:  # the sweeper collects what fails and goes on
+            raise
+        sys.exit(f"error: {error}")
     folder = ready.info.folder
     text = OmegaConf.to_yaml(OmegaConf.create(dict(ready.info.config)))
     replace_file(folder / "config.yaml", lambda path: path.write_text(text, encoding="utf-8"))
-    hydra_config: Any = HydraConfig.get()
-    if hydra_config.mode == RunMode.MULTIRUN:
+    if sweeping:
         add_to_sweep(experiment_folder(config), int(hydra_config.job.num), folder)
         execute(ready)
     else:

@@ -40,9 +40,7 @@ def _predictions(
         slope = wander * generator.standard_normal(2)
         beyond = np.maximum(np.abs(x - c[i]) - half, 0.0)
         faded += np.where(x < c[i], slope[0], slope[1]) * beyond**2
-        out.append(
-            faded + noise * np.exp(generator.standard_normal()) * np.sin(37 * x + generator.uniform(0, 6))
-        )
+        out.append(faded + noise * np.exp(generator.standard_normal()) * np.sin(37 * x + generator.uniform(0, 6)))
     return np.stack(out)
 
 
@@ -192,9 +190,7 @@ MODELS: list[dict[str, Any]] = [
 ]
 
 
-def five_peaks(
-    folder: Path, count: int = 4, members: int = 4, tasks: int = 5, **changes: Any
-) -> list[Record]:
+def five_peaks(folder: Path, count: int = 4, members: int = 4, tasks: int = 5, **changes: Any) -> list[Record]:
     """The first `count` of a dozen models on the five peaks."""
     records = []
     for order, model in enumerate(MODELS[:count]):
@@ -225,9 +221,7 @@ def grid_depth(
                 records.append(
                     write_run(
                         folder / f"run-{order}",
-                        name=f"{family} G={grid} depth {depth}"
-                        if kan
-                        else f"MLP like G={grid} depth {depth}",
+                        name=f"{family} G={grid} depth {depth}" if kan else f"MLP like G={grid} depth {depth}",
                         family=family,
                         experiment="grid_depth",
                         order=order,
@@ -252,6 +246,7 @@ def toy_functions(folder: Path, functions: int = 3, members: int = 3, models: in
         for model in kinds:
             order = len(records)
             settings = {**model, "noise": model.get("noise", 4e-6) * 10**f}
+            settings["name"] = f"{model['name']}: {function}"
             settings["keep"] = max(0.0, model.get("keep", 1.0) - 0.2 * f)
             records.append(
                 write_run(

@@ -19,6 +19,7 @@ from continual.figures.style import (
     ModelStyle,
     escape,
     message,
+    model_of,
     model_styles,
     panel,
     sheet,
@@ -37,8 +38,8 @@ def comparison(records: Sequence[Record], group: str | Sequence[str] = "function
     """Learned and final RMSE, retention and forgetting of each model, grouped by one or more axes of the sweep.
 
     Args:
-        records: finished runs; those of one model have one name, which is what gives them their colour. Runs of the
-            same model in the same group are pooled.
+        records: finished runs; those of one model have one name, up to a colon and a value of their sweep ("KAN: xy",
+            "KAN: J0(20x)"). Runs of the same model in the same group are pooled.
         group: key or keys of `record.sweep` that make a group.
 
     Returns:
@@ -51,18 +52,16 @@ def comparison(records: Sequence[Record], group: str | Sequence[str] = "function
     runs: dict[tuple[object, ...], dict[str, list[Record]]] = {}
     for record in records:
         place = tuple(SweepAxis.value(key, record) for key in keys)
-        runs.setdefault(place, {}).setdefault(record.name, []).append(record)
+        runs.setdefault(place, {}).setdefault(model_of(record), []).append(record)
 
-    models = list(styles)
+    models = list(dict.fromkeys(model_of(record) for record in records))
     lines = [(place, model) for place in runs for model in models]
     places = [g * (len(models) + SPACE) + m for g in range(len(runs)) for m in range(len(models))]
     look = [styles[model] for _, model in lines]
 
     def values(metric: str) -> list[np.ndarray]:
         found = [runs[place].get(model, []) for place, model in lines]
-        return [
-            np.concatenate([run.metrics[metric] for run in each]) if each else np.empty(0) for each in found
-        ]
+        return [np.concatenate([run.metrics[metric] for run in each]) if each else np.empty(0) for each in found]
 
     left, top, gap = 1.9, 0.2, 0.45
     widths = (3.6, 2.0, 2.4)
@@ -87,14 +86,15 @@ def comparison(records: Sequence[Record], group: str | Sequence[str] = "function
             axes.axhline(places[g * len(models)] - 0.5 - SPACE / 2, color=GREY, linewidth=0.5, clip_on=False)
         x += width + gap
     for g, place in enumerate(runs):
-        text = textwrap.fill(
-            " · ".join("none" if part is None else str(part) for part in place), 28, max_lines=3
-        )
+        text = textwrap.fill(" · ".join("none" if part is None else str(part) for part in place), 28, max_lines=3)
         middle = places[g * len(models)] + (len(models) - 1) / 2
         write(figure, 0.12, top + LINE * (middle + 0.6), escape(text), va="center", fontweight="bold")
     tall = figure.get_size_inches()[1]
     figure.legend(
-        [Line2D([], [], color=style.colour, marker=style.marker, linestyle="") for style in styles.values()],
+        [
+            Line2D([], [], color=style.colour, marker=style.marker, linestyle="")
+            for style in map(styles.__getitem__, models)
+        ],
         [escape(model) for model in models],
         loc="upper left",
         bbox_to_anchor=(0.12 / total, foot / tall),

@@ -71,9 +71,7 @@ def draw_curves(axes: Axes, record: Record, limits: tuple[float, float]) -> None
         axes.plot(step, median[:, j], color=colour, linewidth=0.9, gid=f"task {j + 1}")
         # the stretch from the last evaluation before the task to its end
         own = np.append(training[1:] == j, False) | (training == j)
-        axes.plot(
-            step, np.where(own, median[:, j], np.nan), color=colour, linewidth=2.2, solid_capstyle="butt"
-        )
+        axes.plot(step, np.where(own, median[:, j], np.nan), color=colour, linewidth=2.2, solid_capstyle="butt")
     if not np.isfinite(median).any():
         axes.text(0.5, 0.5, "all seeds diverged", transform=axes.transAxes, ha="center", va="center")
     scale = metric_scale("final_rmse", np.array(limits))
@@ -142,6 +140,4 @@ def _task_labels(records: Sequence[Record]) -> tuple[list[str], list[str]]:
     shown = sorted({round(place) for place in np.linspace(0, len(names) - 1, min(len(names), 8))})
     labels = [f"task {i + 1}" + (f": {names[i]}" if same else "") for i in shown]
     colours = task_colours(len(names))
-    return [escape(textwrap.shorten(each, 32, placeholder="…")) for each in labels], [
-        colours[i] for i in shown
-    ]
+    return [escape(textwrap.shorten(each, 32, placeholder="…")) for each in labels], [colours[i] for i in shown]

@@ -13,9 +13,7 @@ from continual.figures.scales import Scale, metric_scale
 from continual.figures.style import FAINT, GREY, INK, ModelStyle
 from continual.metrics import summarize
 
-LEGEND = (
-    "Large marker and bar: mean and 95 % interval over seeds (Student's t); tick: median; dots: the seeds."
-)
+LEGEND = "Large marker and bar: mean and 95 % interval over seeds (Student's t); tick: median; dots: the seeds."
 
 
 def draw_intervals(
@@ -72,12 +70,8 @@ def draw_intervals(
         if np.isfinite(half):
             # on a logarithmic axis an interval that reaches zero is drawn to the edge
             ends = np.clip([summary.mean - half, summary.mean + half], left, right)
-            axes.plot(
-                ends, [place, place], color=style.colour, linewidth=1.6, solid_capstyle="butt", gid="interval"
-            )
-        axes.plot(
-            [float(summary.median)], [place], "|", color=INK, markersize=8, markeredgewidth=1.0, gid="median"
-        )
+            axes.plot(ends, [place, place], color=style.colour, linewidth=1.6, solid_capstyle="butt", gid="interval")
+        axes.plot([float(summary.median)], [place], "|", color=INK, markersize=8, markeredgewidth=1.0, gid="median")
         axes.plot(
             [float(summary.mean)],
             [place],
@@ -99,8 +93,8 @@ def draw_intervals(
 
 
 def undefined(axes: Axes, place: float) -> None:
-    """A dash at the left edge, where a line has no value at all."""
-    axes.annotate("–", (0.0, place), xytext=(6, 0), bbox={"fc": "white", "ec": "none", "pad": 1.5}, **_BESIDE)
+    """A dash in the right margin, where a line has no value at all."""
+    axes.annotate("–", (1.0, place), xytext=(2, 0), **_BESIDE)
 
 
 _BESIDE: dict[str, Any] = {

@@ -62,12 +62,8 @@ def draw_cells(
     cmap = mpl.colormaps["viridis_r"].with_extremes(bad=MISSING)
     shown = np.where(np.isfinite(array), array, np.nan)
     if isinstance(norm, LogNorm):
-        shown = np.where(
-            shown <= 0, norm.vmin or 0.0, shown
-        )  # an error of exactly zero is as light as can be
-    image = axes.imshow(
-        np.ma.masked_invalid(shown), cmap=cmap, norm=norm, aspect="auto", interpolation="nearest"
-    )
+        shown = np.where(shown <= 0, norm.vmin or 0.0, shown)  # an error of exactly zero is as light as can be
+    image = axes.imshow(np.ma.masked_invalid(shown), cmap=cmap, norm=norm, aspect="auto", interpolation="nearest")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     if not written:
@@ -76,9 +72,7 @@ def draw_cells(
     bright = colours[..., :3] @ np.array([0.299, 0.587, 0.114])
     for i, j in np.ndindex(*array.shape):
         colour = INK if bright[i, j] > 0.5 else "white"
-        text = compact(float(array[i, j])) + (
-            "*" if partial is not None and np.asarray(partial)[i, j] else ""
-        )
+        text = compact(float(array[i, j])) + ("*" if partial is not None and np.asarray(partial)[i, j] else "")
         axes.text(j, i, text, ha="center", va="center", fontsize=6.2, color=colour)
 
 
@@ -115,7 +109,7 @@ def matrices(records: Sequence[Record]) -> Figure:
     written = T <= 12
     width = T * (CELL if written else max(4.8 / T, 0.12))
     width, height = max(width, 1.3), max((T + 1) * (LINE if written else max(2.4 / T, 0.06)), 0.6)
-    columns = max(1, min(len(records), 4, int(10.2 / (width + 0.55))))
+    columns = max(1, min(len(records), 4, int(10.8 / (width + 0.55))))
     lines = -(-len(records) // columns)
     line = 0.25 if len(records) > 6 else 0.32
     top = 0.4
@@ -126,14 +120,12 @@ def matrices(records: Sequence[Record]) -> Figure:
         figure,
         0.12,
         0.1,
-        "RMSE on each task after each task, median over seeds; framed: the task just learned",
+        "RMSE on each task after each task, units of the target, median over seeds; framed: the task just learned",
     )
 
     for index, record in enumerate(records):
         row, column = divmod(index, columns)
-        axes = panel(
-            figure, 0.45 + column * (width + 0.55), top + 0.15 + row * (height + 0.68), width, height
-        )
+        axes = panel(figure, 0.45 + column * (width + 0.55), top + 0.15 + row * (height + 0.68), width, height)
         draw_matrix(axes, record, norm, written=written)
         name = textwrap.wrap(record.name, int(width / 0.075), max_lines=2, placeholder="…")
         colour = styles[record.name].colour
@@ -182,5 +174,5 @@ def draw_scale(figure: Figure, axes: Axes, norm: Normalize) -> None:
     low, high = float(norm.vmin or 0.0), float(norm.vmax or 1.0)
     metric_scale("final_rmse", np.array([low, high])).apply(axes.yaxis, ticks=6)
     axes.set_ylim(low, high)
-    axes.set_ylabel("RMSE, units of the target")
+    axes.set_ylabel("RMSE")
     axes.yaxis.set_label_position("right")

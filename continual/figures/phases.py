@@ -32,9 +32,10 @@ from continual.records import Record
 from continual.tables import format_count, format_interval, format_value
 
 LEFT, RIGHT, BOTTOM, GAP = 1.75, 1.05, 0.5, 0.09
+DOTS = 30
 LEGEND = (
-    f"Grey: target; black dots: training data of the phase; line: median of the seeds, band: {100 * BAND[0]:.0f}–"
-    f"{100 * BAND[1]:.0f} % of them; ▲▼: the median leaves the panel, and how far it goes. "
+    f"Grey: target; black dots: training data of the phase, at most {DOTS}; line: median of the seeds, "
+    f"band: {100 * BAND[0]:.0f}–{100 * BAND[1]:.0f} % of them; ▲▼: the median leaves the panel, and how far it goes. "
     "Final RMSE: mean ± 95 % interval."
 )
 
@@ -50,7 +51,9 @@ def value_limits(views: Sequence[View]) -> tuple[float, float]:
 def draw_data(axes: Axes, view: View, phase: int, limits: tuple[float, float]) -> None:
     """The target, and the training data of one phase on it."""
     axes.plot(view.x, view.target, color=GREY, linewidth=0.8, gid="target")
-    axes.plot(view.train_x[phase], view.train_y[phase], ".", color=INK, markersize=2.2, gid="training data")
+    every = -(-view.train_x.shape[1] // DOTS)  # more of them would hide what was predicted there
+    x, y = view.train_x[phase, ::every], view.train_y[phase, ::every]
+    axes.plot(x, y, ".", color=INK, markersize=2.2, gid="training data")
     axes.set(xlim=(view.x[0], view.x[-1]), ylim=limits)
 
 
@@ -91,9 +94,7 @@ def draw_phase(axes: Axes, view: View, phase: int, style: ModelStyle, limits: tu
             _mark_exit(axes, view.x, outside, edge, mark, style.colour, float(extreme))
 
 
-def _mark_exit(
-    axes: Axes, x: Array, outside: Array, edge: float, mark: str, colour: str, extreme: float
-) -> None:
+def _mark_exit(axes: Axes, x: Array, outside: Array, edge: float, mark: str, colour: str, extreme: float) -> None:
     """A bar along the edge where the curve is beyond it, a triangle amid each stretch, and its extreme once."""
     steps = np.diff(np.concatenate([[0], outside.astype(int), [0]]))
     stretches = list(zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1) - 1, strict=True))
@@ -113,6 +114,7 @@ def _mark_exit(
         va="top" if mark == "^" else "bottom",
         fontsize=6.5,
         color=INK,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.6, "pad": 0.4},
         gid="extreme",
     )
 

@@ -70,9 +70,7 @@ class Scale:
         if self.kind != "linear":
             places = self._ticks(ticks, axis)
             axis.set_major_locator(FixedLocator(places))
-            axis.set_major_formatter(
-                FixedFormatter([format_value(place, 1, smallest=-2) for place in places])
-            )
+            axis.set_major_formatter(FixedFormatter([format_value(place, 1, smallest=-2) for place in places]))
             axis.set_minor_locator(NullLocator())
             axis.set_minor_formatter(NullFormatter())
 

@@ -10,6 +10,7 @@ __all__ = [
     "diverged_note",
     "escape",
     "message",
+    "model_of",
     "model_styles",
     "panel",
     "shades",
@@ -65,7 +66,7 @@ RC: Any = {
 # Cool hues for KANs, warm ones for MLPs, purples and greys for whatever else is compared; colours of Okabe & Ito and of
 # Paul Tol, which stay apart under the common forms of colour blindness.
 PALETTES = {
-    "KAN": ("#0072b2", "#009e73", "#56b4e9", "#332288", "#44aa99", "#003c57", "#88ccee", "#117733"),
+    "KAN": ("#0072b2", "#009e73", "#56b4e9", "#332288", "#44aa99", "#003c57", "#7a8fd0", "#117733"),
     "MLP": ("#d55e00", "#e69f00", "#882255", "#cc79a7", "#7a3b00", "#b2182b", "#f4a582", "#cc6677"),
 }
 SPARE = (
@@ -88,25 +89,35 @@ def _palettes(families: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return {**PALETTES, **{family: SPARE[i % len(SPARE)] for i, family in enumerate(others)}}
 
 
-def model_styles(records: Sequence[Record]) -> dict[str, ModelStyle]:
-    """The style of each model by its name, from its position among the models of its family.
+def model_of(record: Record) -> str:
+    """The model's part of a record's name: "KAN" of "KAN: J0(20x)" where "J0(20x)" is a value of its sweep."""
+    for value in record.sweep.values():
+        if isinstance(value, str) and record.name.endswith(f": {value}"):
+            return record.name.removesuffix(f": {value}")
+    return record.name
 
-    It depends on nothing but the order of the records, so all figures of the same records agree.
+
+def model_styles(records: Sequence[Record]) -> dict[str, ModelStyle]:
+    """The style of each record by its name, from the position of its model among those of its family.
+
+    It depends on nothing but the order of the records, so all figures of the same records agree; a model that learns
+    several curricula looks the same in all of them.
     """
     palettes = _palettes(record.family for record in records)
     styles: dict[str, ModelStyle] = {}
     used: dict[str, int] = {}
     for record in records:
-        if record.name in styles:
-            continue
-        position = used.get(record.family, 0)
-        used[record.family] = position + 1
-        palette = palettes[record.family]
-        rounds = position // len(palette)
-        colour = np.array(to_rgb(palette[position % len(palette)]))
-        # beyond the palette the same hues come back paler
-        colour = 1 - (1 - colour) * 0.65**rounds
-        styles[record.name] = ModelStyle(to_hex(tuple(colour)), MARKERS[position % len(MARKERS)])
+        model = model_of(record)
+        if model not in styles:
+            position = used.get(record.family, 0)
+            used[record.family] = position + 1
+            palette = palettes[record.family]
+            rounds = position // len(palette)
+            colour = np.array(to_rgb(palette[position % len(palette)]))
+            # beyond the palette the same hues come back paler
+            colour = 1 - (1 - colour) * 0.65**rounds
+            styles[model] = ModelStyle(to_hex(tuple(colour)), MARKERS[position % len(MARKERS)])
+        styles[record.name] = styles[model]
     return styles
 
 

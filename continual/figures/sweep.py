@@ -67,12 +67,7 @@ class _Plan:
     def series(self) -> list[tuple[str, Any]]:
         """Every family and value of the second axis that has runs."""
         found = {(family, value) for family, _, value in self.runs}
-        return [
-            (family, value)
-            for value in self.second.values
-            for family in self.families
-            if (family, value) in found
-        ]
+        return [(family, value) for value in self.second.values for family in self.families if (family, value) in found]
 
 
 @styled
@@ -179,9 +174,7 @@ def _draw_maps(
             axes.set_ylabel(second.title, labelpad=2)
 
 
-def _draw_lines(
-    axes: Axes, plan: _Plan, summaries: dict[Place, Summary], scale: Scale, *, parameters: bool
-) -> None:
+def _draw_lines(axes: Axes, plan: _Plan, summaries: dict[Place, Summary], scale: Scale, *, parameters: bool) -> None:
     """One line per family and value of the second axis, against the first axis or the trainable parameters."""
     scale.apply(axes.yaxis, ticks=6)
     bottom, top = axes.get_ylim()
@@ -203,9 +196,7 @@ def _draw_lines(
             if parameters:
                 points.append((float(np.mean([run.trainable_parameters for run in found])), summary))
             elif across is None:
-                axes.axhline(
-                    float(summary.mean), color=look["color"], linestyle=look["linestyle"], linewidth=1.0
-                )
+                axes.axhline(float(summary.mean), color=look["color"], linestyle=look["linestyle"], linewidth=1.0)
             else:
                 points.append((plan.first.place(across), summary))
         points.sort(key=lambda point: point[0])
@@ -219,9 +210,7 @@ def _draw_lines(
             **look,
         )
         if hollow := [(place, float(s.mean)) for place, s in points if s.defined < s.members]:
-            axes.plot(
-                *zip(*hollow, strict=True), look["marker"], color=look["color"], mfc="white", markersize=3.5
-            )
+            axes.plot(*zip(*hollow, strict=True), look["marker"], color=look["color"], mfc="white", markersize=3.5)
         half = np.array([float(s.half_width) for _, s in points])
         mean = np.array([float(s.mean) for _, s in points])
         ends = np.clip([mean - half, mean + half], bottom, top)

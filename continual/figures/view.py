@@ -40,7 +40,7 @@ class View:
         train_x, train_y = (np.asarray(curves[name], dtype=np.float64) for name in NEEDED[3:])
         predictions = np.asarray(curves["predictions"], dtype=np.float64)[:, 1:, order, 0]
         alive = np.isfinite(predictions).all(axis=2) & np.isfinite(record.R[:, 1:]).all(axis=2)
-        predictions = np.where(alive[..., None], predictions, np.nan)
+        predictions = np.where(np.expand_dims(alive, 2), predictions, np.nan)
         notes = []
         if (outputs := curves["view_targets"].shape[-1]) > 1:
             notes.append(f"output 1 of {outputs}")

@@ -1,0 +1,77 @@
+"""Every config composes and builds; identity depends on what can change a result and on nothing else."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+
+from scripts.config import _identity, build_parts, plain
+from scripts.schema import nearest
+
+CONF = Path(__file__).parent.parent / "conf"
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def values(*overrides: str):
+    with initialize_config_module("conf", version_base="1.3"):
+        return plain(compose("train", overrides=["seeds=1", *overrides]))
+
+
+@pytest.mark.parametrize(
+    ("group", "option"),
+    [(g, o) for g in ("model", "curriculum", "optimizer", "strategy", "tracker") for o in options(g)],
+)
+def test_every_option_builds(group, option) -> None:
+    build_parts(values(f"{group}={option}"))
+
+
+@pytest.mark.parametrize("case", options("experiment/five_peaks"))
+def test_every_case_of_five_peaks_builds_alone(case) -> None:
+    parts = build_parts(values(f"+experiment/five_peaks={case}"))
+    if parts.model.describe()["family"] == "MLP":
+        assert parts.model.describe()["layer_sizes"] == [1, 67, 1]
+
+
+def test_config_defaults_are_those_of_the_code() -> None:
+    """A key that is not in the YAML keeps the constructor's default, so the two must not disagree unnoticed."""
+    import inspect
+
+    import continual.strategies
+    import continual.trackers
+    import kan
+    import mlp_baselines
+    import tasks
+
+    for overrides, group, target in (
+        (["model=kan"], "model", kan.KAN),
+        (["model=mlp"], "model", mlp_baselines.MLP),
+        (["curriculum=gaussian_peaks"], "curriculum", tasks.gaussian_peaks),
+        (["curriculum=toy_regions"], "curriculum", tasks.toy_regions),
+        (["curriculum=toy_sequence"], "curriculum", tasks.toy_sequence),
+        (["strategy=finetune"], "strategy", continual.strategies.FineTune),
+        (["tracker=wandb"], "tracker", continual.trackers.WandbTracker),
+    ):
+        node = values(*overrides)[group]
+        parameters = inspect.signature(target).parameters
+        given = {"in_features", "out_features", "members", "generators", "dtype", "device"}
+        assert set(node) - {"_target_"} == set(parameters) - given
+        for key, value in node.items():
+            if key != "_target_":
+                default = parameters[key].default
+                assert value == (list(default) if isinstance(default, tuple) else default), key
+
+
+def test_identity() -> None:
+    base = _identity(values())
+    for same in ("tracker=none", "results=elsewhere", "name=other", "experiment_name=other", "seeds=[0]"):
+        assert _identity(values(same)) == base, same
+    for other in ("seeds=2", "dtype=float64", "model.grid_size=6", "training.steps=3", "strategy=cumulative"):
+        assert _identity(values(other)) != base, other
+
+
+def test_nearest_names() -> None:
+    assert nearest("grid_sise", ["grid_size", "depth"]) == "did you mean grid_size?"
+    assert nearest("zzz", ["b", "a"]) == "valid: a, b"

@@ -1,0 +1,186 @@
+"""The command line: runs, sweeps, experiments in their short form, and one clear line for each mistake."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from continual.records import read_record, read_sweep
+
+ROOT = Path(__file__).parent.parent
+SHORT = ["seeds=2", "training.steps=2", "training.evaluate_every=1", "tracker=none"]
+
+
+def command(*arguments: str, module: str = "scripts.train") -> list[str]:
+    return [sys.executable, "-W", "error::UserWarning:hydra", "-m", module, *arguments]
+
+
+def call(*arguments: str, module: str = "scripts.train", code: int = 0, **options) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command(*arguments, module=module),
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        timeout=240,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        **options,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def test_one_run_leaves_everything_behind(tmp_path) -> None:
+    arguments = ["model=kan", "curriculum=gaussian_peaks", "model.grid_size=50", f"results={tmp_path}", *SHORT]
+    first = call(*arguments)
+    (folder,) = (tmp_path / "runs").iterdir()
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"config.yaml", "record.json", "curves.npz", "model.pt", "log.txt", "figure.png", "figure.pdf"}
+    assert "forgetting" in first.stdout
+    assert "grid_size=50" in first.stdout
+    assert str(folder / "figure.png") in first.stdout
+    assert first.stderr == ""  # no progress line in a pipe
+
+    record = read_record(folder)
+    fields = json.loads((folder / "record.json").read_text())
+    assert {"format", "status", "seeds", "R", "parameters", "flops", "seconds", "versions", "device"} <= set(fields)
+    assert record.R.shape == (2, 6, 5)
+    saved = torch.load(folder / "model.pt", weights_only=True)
+    assert sum(v.numel() for k, v in saved["model"].items() if "knots" not in k) == 2 * record.total_parameters
+
+    again = call(*arguments)
+    assert "skipped, its record exists" in again.stdout
+
+    other = call(*arguments, f"results={tmp_path / 'twice'}")
+    assert "skipped" not in other.stdout
+    twin = read_record(tmp_path / "twice" / "runs" / folder.name)  # the same identity
+    assert np.array_equal(record.R, twin.R)
+    for name, values in record.curves.items():
+        assert np.array_equal(values, twin.curves[name], equal_nan=True), name
+    weights = torch.load(twin.folder / "model.pt", weights_only=True)["model"]
+    assert all(torch.equal(saved["model"][name], weights[name]) for name in weights)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "runs", "figures"),
+    [
+        ("five_peaks", 11, ["figure", "matrices", "curves"]),
+        ("grid_depth", 36, ["figure"]),
+        ("toy_functions", 24, ["figure", "matrices"]),
+    ],
+)
+def test_every_experiment_in_its_short_form(tmp_path, experiment, runs, figures) -> None:
+    arguments = [f"+experiment={experiment}", f"results={tmp_path}", *SHORT]
+    done = call(*arguments, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    folder = tmp_path / experiment
+    records, missing = read_sweep(folder)
+    assert not missing
+    assert len({record.name for record in records}) == runs
+    for name in figures:
+        assert (folder / f"{name}.png").stat().st_size > 10_000
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    page = (folder / "index.html").read_text()
+    table = (folder / "table.csv").read_text().splitlines()
+    assert len(table) == runs + 1
+    for record in records:
+        assert record.name in (folder / "table.md").read_text()
+        assert record.folder.name in page
+    assert str(folder / "figure.png") in done.stdout
+    assert done.stderr == ""
+    drawn = (folder / "figure.png").read_bytes()
+    redrawn = call(str(folder), module="scripts.report")
+    assert (folder / "figure.png").read_bytes() == drawn
+    assert str(folder / "index.html") in redrawn.stdout
+
+
+def test_any_key_can_be_swept(tmp_path) -> None:
+    arguments = ["-m", "model.grid_size=3,4", "model.depth=1,2", f"results={tmp_path}", *SHORT]
+    call(*arguments)
+    records, _ = read_sweep(tmp_path / "runs")
+    assert [(r.sweep["grid_size"], r.sweep["depth"]) for r in records] == [(3, 1), (3, 2), (4, 1), (4, 2)]
+    again = call(*arguments, "model.depth=1,2,3")
+    assert again.stdout.count("skipped, its record exists") == 4
+    assert len(read_sweep(tmp_path / "runs")[0]) == 6
+
+
+def test_interrupted_sweep_does_only_what_is_missing(tmp_path) -> None:
+    arguments = ["-m", "model.grid_size=3,4,5", f"results={tmp_path}", "seeds=2", "training.steps=300", "tracker=none"]
+    process = subprocess.Popen(
+        command(*arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "runs").glob("*/record.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in errors
+    assert "the same command goes on" in errors
+    finished = len(list((tmp_path / "runs").glob("*/record.json")))
+    assert 1 <= finished < 3
+    again = call(*arguments)
+    assert again.stdout.count("skipped, its record exists") == finished
+    assert len(read_sweep(tmp_path / "runs")[0]) == 3
+
+
+def test_help_explains_itself() -> None:
+    text = call("--help").stdout
+    assert "+experiment=five_peaks" in text
+    assert "grid_size" in text
+
+
+MISTAKES = [
+    (["model.grid_sise=5"], "model.grid_sise is not a config key; did you mean grid_size?"),
+    (["+model.grid_sise=5"], "model.grid_sise is not a config key; did you mean grid_size?"),
+    (["+training.stepz=5"], "training.stepz is not a config key; did you mean steps?"),
+    (["model=kna"], "model=kna is not an option; did you mean kan?"),
+    (["modle=kan"], "modle is not a config key; did you mean model?"),
+    (["+experiment=five_peeks"], "did you mean five_peaks?"),
+    (["experiment=five_peaks"], "+experiment="),
+    (["model.grid_size=five"], "model.grid_size: input should be a valid integer, got 'five'"),
+    (["model.base=gelu"], "model.base: input should be 'silu', 'identity' or 'zero', got 'gelu'"),
+    (["+model.members=3"], "model.members is set by the run itself"),
+    (["model.grid_size=0"], "grid_size must be at least 1"),
+    (["model.spline_order=0"], "spline_order must be at least 1"),
+    (["model.depth=0"], "depth must be at least 1"),
+    (["seeds=0"], "seeds must be a number"),
+    (["seeds=[1,1]"], "seeds must differ"),
+    (["curriculum.spacing=0.6"], "outside the model's grid from -1 to 1"),
+    (["curriculum.points_per_task=0"], "points_per_task must be at least 1"),
+    (["optimizer.lr=0"], "the learning rate must be positive"),
+    (["optimizer=lbfgs", "optimizer.lr=-1"], "lr"),
+    (["training.steps=0"], "training.steps"),
+    (["model.grid_size=[1"], "can't read"),
+    (["-m", "model.grid_size=5,0"], "grid_size must be at least 1 interval, got 0 (in the run with model.grid_size=0)"),
+    (["-m", "model.grid_sise=5,6"], "did you mean grid_size?"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=[" ".join(arguments) for arguments, _ in MISTAKES])
+def test_a_mistake_is_answered_in_one_line_before_any_work(tmp_path, monkeypatch, capfd, arguments, message) -> None:
+    from scripts.train import main
+
+    monkeypatch.setattr(sys, "argv", ["scripts.train", *arguments, f"results={tmp_path}", "tracker=none"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    line = str(stopped.value.code)  # Python prints it on stderr and exits with 1
+    assert line.startswith("error: ")
+    assert "\n" not in line
+    assert message in line
+    assert capfd.readouterr() == ("", "")
+    assert not list(tmp_path.glob("*/*/*"))
+
+
+def test_a_mistake_ends_the_process_with_one_line_and_no_traceback(tmp_path) -> None:
+    for arguments in (["model.grid_size=0"], ["-m", "model.grid_size=5,0"]):
+        done = call(*arguments, f"results={tmp_path}", "tracker=none", code=1)
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1
+        assert done.stderr.startswith("error: grid_size must be at least 1")
