@@ -355,7 +355,7 @@ class _Step:
         max_iter, max_eval = group["max_iter"], group["max_eval"]
         tolerance_grad, tolerance_change = group["tolerance_grad"], group["tolerance_change"]
         ready: dict[int, Point] = {}
-        moved = [0.0] * self.members
+        moved: dict[int, float] = {}
         earlier: list[int] = []
         improved: list[int] = []
         whole = True  # every search ended where it is now, so that x is the trial
@@ -389,8 +389,10 @@ class _Step:
         if whole:
             self.x, self.trial = self.trial, self.x
             self.x_views, self.trial_views = self.trial_views, self.x_views
-        elif any(moved):
-            self._move(moved, self.x)
+        elif earlier:
+            self._move([moved.get(m, 0.0) for m in range(self.members)], self.x)
+        elif moved:
+            self._select(moved, self.trial, self.x, out=self.x)
         if earlier:
             self._select(earlier, self.best_g, self.g, out=self.g)
             torch.sub(self.g, state["g"], out=self.y)
@@ -409,7 +411,7 @@ class _Step:
             self.iterations[m] += 1
             n_iter[m] += 1
             curvature = steps[m] * point.bend
-            if n_iter[m] > 1 and curvature > 1e-10 and point.change > 0.0:
+            if curvature > 1e-10 and point.change > 0.0:
                 new.append((m, steps[m], curvature))
                 state["gamma"][m] = curvature / point.change
         d = self.history.direction(new).squeeze(1)
@@ -430,7 +432,7 @@ class _Step:
             elif slope <= -tolerance_change:
                 start = Point(0.0, point.loss, slope, 0.0, 0.0, point.largest, 0.0)
                 if searching:
-                    self.searches[m] = StrongWolfe(start, t, max_eval - self.evaluations[m], tolerance_change)
+                    self.searches[m] = StrongWolfe(start, t, max_eval - self.evaluations[m])
                 elif self.iterations[m] < max_iter:
                     self.searches[m] = FixedStep(start, t)
                 else:

@@ -92,24 +92,22 @@ class StrongWolfe:
     $$f(t) \le f(0) + c_1 t f'(0) \quad\text{and}\quad |f'(t)| \le c_2 |f'(0)|,\qquad c_1 = 10^{-4},\ c_2 = 0.9$$
 
     Nocedal & Wright, algorithms 3.5 (bracketing) and 3.6 (zoom), with the interpolation, safeguards and limits of
-    minFunc as in `torch.optim.LBFGS`, whose sequence of steps this one repeats. A loss of +∞ counts as a step too
-    long and is bisected away; a loss of NaN must not be handed in.
+    minFunc as in `torch.optim.LBFGS`, whose sequence of steps this one repeats. A bracket that moves no parameter by
+    1e-9 ends the search. A loss of +∞ is a step too long and is bisected away; a loss of NaN must not be handed in.
 
     Args:
         start: the point at step 0, with a negative slope.
         step: the first step to try, > 0.
         budget: evaluations after which the search ends with the best point so far; at least one is always made,
             and the limit is noticed one evaluation later, as in torch.
-        tolerance: a bracket that moves no parameter by this much ends the search.
     """
 
-    __slots__ = ("_budget", "_crowded", "_ends", "_low", "_seen", "_tolerance", "start", "step")
+    __slots__ = ("_budget", "_crowded", "_ends", "_low", "_seen", "start", "step")
 
-    def __init__(self, start: Point, step: float, budget: int, tolerance: float) -> None:
+    def __init__(self, start: Point, step: float, budget: int) -> None:
         self.start = start
         self.step = step
         self._budget = budget
-        self._tolerance = tolerance
         self._seen = 0
         self._ends = [start]  # one point while bracketing (the last one seen), two once a bracket is found
         self._low = 0
@@ -174,7 +172,7 @@ class StrongWolfe:
     def _zoom(self, reach: float) -> bool:
         """Choose a step inside the bracket; True where the bracket or the budget is used up."""
         left, right = sorted((self._ends[0].step, self._ends[1].step))
-        if self._seen > self._budget or (right - left) * reach < self._tolerance:
+        if self._seen > self._budget or (right - left) * reach < 1e-9:
             return True
         step = cubic_minimum(self._ends[0], self._ends[1], left, right)
         margin = 0.1 * (right - left)

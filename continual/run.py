@@ -76,7 +76,7 @@ def execute(run: Run) -> Record:
         run.tracker.start(run.info)
         try:
             record = _finish(run, _train(run), began)
-            run.tracker.finish(record, {"summary": run_summary(record)})
+            run.tracker.finish(record, {"summary": lambda: run_summary(record)})
         except BaseException:
             run.tracker.abort()
             raise

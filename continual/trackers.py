@@ -12,7 +12,7 @@ import io
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,12 +91,12 @@ class Tracker:
             rmse: test RMSE on every task, (M, T), in units of the target.
         """
 
-    def finish(self, record: Record, figures: Mapping[str, Figure]) -> None:
+    def finish(self, record: Record, figures: Mapping[str, Callable[[], Figure]]) -> None:
         """Takes the finished run and closes it.
 
         Args:
             record: the run as written to its folder.
-            figures: its figures by name.
+            figures: draws its figures, by name; called only by a tracker that shows them.
         """
 
     def abort(self) -> None:
@@ -203,7 +203,7 @@ class WandbTracker(Tracker):
         with self._surviving() as run:
             run.log(row)
 
-    def finish(self, record: Record, figures: Mapping[str, Figure]) -> None:
+    def finish(self, record: Record, figures: Mapping[str, Callable[[], Figure]]) -> None:
         """Logs R as a table, the figures, and every metric into the run's summary; then closes the run."""
         if self._run is None:
             return
@@ -211,8 +211,8 @@ class WandbTracker(Tracker):
         from PIL import Image
 
         pictures = {name: io.BytesIO() for name in figures}
-        for name, figure in figures.items():
-            figure.savefig(pictures[name], format="png")
+        for name, draw in figures.items():
+            draw().savefig(pictures[name], format="png")
         rows = [
             [record.seeds[m], i, j + 1, float(value) if np.isfinite(value) else None]
             for (m, i, j), value in np.ndenumerate(record.R)

@@ -6,9 +6,10 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.optim.lbfgs import _strong_wolfe
 
 from continual.lbfgs import LBFGS
 from continual.line_search import FixedStep, Point, StrongWolfe, cubic_minimum
@@ -16,6 +17,15 @@ from continual.line_search import FixedStep, Point, StrongWolfe, cubic_minimum
 M = 5
 F64 = torch.float64
 ALL = slice(None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Threads only slow tensors of this size down."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def generator(seed=0):
@@ -187,6 +197,19 @@ def test_equals_torch_when_the_loss_changes_between_steps(options):
     assert_like_torch([first, first, second, second, first], start, **options)
 
 
+def test_equals_torch_where_the_curvature_is_too_small_for_the_history():
+    loss, start = quadratic(4, 10.0, seed=3)
+    center = start[0] - normal(M, 4, seed=5) * scales(-2, 2)
+    stack = assert_like_torch(
+        [loss] * 2,
+        [center + normal(M, 4, seed=6) * 1e-5 * scales(-1, 1)],
+        max_iter=4,
+        tolerance_change=0.0,
+        tolerance_grad=0.0,
+    )
+    assert min(stack.state["pairs"]) < max(stack.state["pairs"]) < 7
+
+
 def test_equals_torch_with_other_tolerances():
     loss, start = PROBLEMS["quadratic20"]
     for options in (
@@ -195,6 +218,18 @@ def test_equals_torch_with_other_tolerances():
         {"tolerance_change": 0.0, "tolerance_grad": 0.0},
     ):
         assert_like_torch([loss, loss], start, max_iter=10, **options)
+
+
+def test_equals_torch_where_searches_end_at_an_earlier_point():
+    """At a kink no step meets the conditions: the bracket shrinks to nothing around it."""
+    center, weight = normal(M, 4), normal(M, 4, seed=1).abs() + 0.1
+
+    def loss(params, members=ALL):
+        x = params[0] - center[members]
+        return (weight[members] * x.abs() + 0.1 * x**2).sum(1)
+
+    start = [center + normal(M, 4, seed=2) * scales(0, 1.5)]
+    assert_like_torch([loss] * 3, start, max_iter=6, max_eval=60, tolerance_change=1e-2)
 
 
 def test_equals_torch_where_trial_steps_overflow():
@@ -309,13 +344,21 @@ def test_broken_member_stops_and_leaves_the_others_alone(search, kind, begin):
     assert math.isfinite(loss(run.params)[2].item())
     if begin == 1:
         assert torch.equal(stopped, torch.cat([p[2].flatten() for p in start]))
-    # it stays as it is while it is broken, and starts anew once it is not
+    elif search is None:
+        assert torch.equal(stopped, run.seen[begin - 2][2])
+    # it stays as it is while it is broken, and starts anew once it is not, as if it had never made a step
+
+    def mended(params, members=ALL):
+        return loss([-p for p in params], members)
+
     run.step(broken)
     assert torch.equal(run.flat()[2], stopped)
-    before = loss(run.params)[2]
-    run.step(loss)
-    run.step(loss)
-    assert loss(run.params)[2] < before
+    anew = Run(run.params, LBFGS, **options)
+    for _ in range(2):
+        run.step(mended)
+        anew.step(mended)
+        torch.testing.assert_close(run.flat()[2], anew.flat()[2], rtol=1e-9, atol=1e-10)
+    assert not torch.equal(run.flat()[2], stopped)
     assert all(t.isfinite().all() for name, t in run.state.items() if name in ("d", "g"))
 
 
@@ -506,13 +549,66 @@ def search_along(f, search):
     raise AssertionError("search does not end")
 
 
+class UnmatchedError(Exception):
+    """Torch's search leaves the numbers: it divides by zero or steps to NaN."""
+
+
+def steps_of_torch(answers, step, reach, budget):
+    """Steps that torch's search tries when the evaluations come out as given, and the step it accepts."""
+    steps = []
+
+    def evaluate(x, t, d):
+        if not math.isfinite(t):
+            raise UnmatchedError
+        steps.append(float(t))
+        loss, slope = answers[(len(steps) - 1) % len(answers)]
+        return loss, torch.tensor([slope / reach], dtype=F64)
+
+    start = torch.tensor([-1.0 / reach], dtype=F64)
+    d = torch.tensor([reach], dtype=F64)
+    try:
+        accepted = _strong_wolfe(evaluate, None, step, d, 0.0, start, start.dot(d), max_ls=budget)[2]
+    except ZeroDivisionError:
+        raise UnmatchedError from None
+    return steps, float(accepted)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    answers=st.lists(
+        st.tuples(
+            st.sampled_from([0.0, 1.0, 3.0, -0.5, -1.0, -2.0, -4.0, 1e-3, -1e-3]),
+            st.sampled_from([-2.0, -1.0, -0.95, 0.95, 2.0, 5.0, -0.5]),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    step=st.sampled_from([1e-3, 0.3, 1.0, 7.0]),
+    reach=st.sampled_from([0.25, 1.0, 2.0**-20, 2.0**-30]),
+    budget=st.integers(0, 14),
+)
+def test_search_tries_the_steps_of_torch_whatever_the_evaluations(answers, step, reach, budget):
+    try:
+        expected, accepted = steps_of_torch(answers, step, reach, budget)
+    except UnmatchedError:
+        assume(False)
+    search = StrongWolfe(Point(0.0, 0.0, -1.0, 0.0, 0.0, 0.0, reach), step, budget)
+    steps, ended = [], False
+    while not ended:
+        loss, slope = answers[len(steps) % len(answers)]
+        steps.append(search.step)
+        ended = search.observe(Point(search.step, loss, slope, 0.0, 0.0, 0.0, reach))
+    assert steps == pytest.approx(expected, rel=1e-12)
+    assert search.best.step == pytest.approx(accepted, rel=1e-12)
+
+
 @given(a=st.floats(-5, 5), b=st.floats(0.01, 5), w=st.floats(0.1, 8), step=st.floats(1e-3, 1e3))
 def test_accepted_step_meets_the_strong_wolfe_conditions(a, b, w, step):
     def f(t):  # bounded below, with many minima
         return b * (t - 2) ** 2 + a * math.cos(w * t), 2 * b * (t - 2) - a * w * math.sin(w * t)
 
     start = Point(0.0, *f(0.0), 0.0, 0.0, 0.0, 1.0)
-    search = StrongWolfe(start, step, budget=50, tolerance=1e-9)
+    search = StrongWolfe(start, step, budget=50)
     assert search_along(f, search) <= 51
     best = search.best
     assert best.loss <= start.loss + 1e-4 * best.step * start.slope
@@ -549,10 +645,10 @@ def test_search_keeps_to_its_budget_and_never_gets_worse():
 
     start = Point(0.0, *f(0.0), 0.0, 0.0, 0.0, 1.0)
     for budget in (0, 1, 3):
-        search = StrongWolfe(start, 1e-6, budget=budget, tolerance=1e-9)
+        search = StrongWolfe(start, 1e-6, budget=budget)
         assert search_along(f, search) == budget + 1
         assert search.best.loss < start.loss
-    uphill = StrongWolfe(start, 1.0, budget=0, tolerance=1e-9)
+    uphill = StrongWolfe(start, 1.0, budget=0)
     assert uphill.observe(Point(1.0, 2.0, 1.0, 0.0, 0.0, 0.0, 1.0))
     assert uphill.best is start
 

@@ -104,7 +104,7 @@ def whole(tracker: Tracker, folder: Path, members: int = MEMBERS) -> None:
     follow(tracker, folder, members)
     figure = Figure(figsize=(3, 2), dpi=50)
     figure.add_subplot().plot([0, 1])
-    tracker.finish(record(folder, members), {"matrix": figure})
+    tracker.finish(record(folder, members), {"matrix": lambda: figure})
 
 
 class Log:
@@ -470,7 +470,7 @@ def test_server_that_goes_away_does_not_hold_up_the_end(
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         follow(tracker, tmp_path)
     began = time.monotonic()
-    tracker.finish(record(tmp_path), {"matrix": Figure(figsize=(2, 2), dpi=50)})
+    tracker.finish(record(tmp_path), {"matrix": lambda: Figure(figsize=(2, 2), dpi=50)})
     assert time.monotonic() - began < 4
     one_warning(caplog)
     log = Log(tmp_path, kind="run")
