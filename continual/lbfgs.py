@@ -358,7 +358,7 @@ class _Step:
         moved: dict[int, float] = {}
         earlier: list[int] = []
         improved: list[int] = []
-        whole = True  # every search ended where it is now, so that x is the trial
+        whole, back = True, False  # every search ended; one of them ended at another point than its trial
         for m, search in list(self.searches.items()):
             self.evaluations[m] += 1
             point = points[m]
@@ -371,7 +371,7 @@ class _Step:
                 del self.searches[m]
                 best = search.best
                 state["t"][m] = moved[m] = best.step
-                whole = whole and best is point
+                back = back or best is not point
                 if not (
                     self.iterations[m] == max_iter
                     or self.evaluations[m] >= max_eval
@@ -386,10 +386,10 @@ class _Step:
                 whole = False
                 if search.best is point:
                     improved.append(m)
-        if whole:
+        if whole and not back:
             self.x, self.trial = self.trial, self.x
             self.x_views, self.trial_views = self.trial_views, self.x_views
-        elif earlier:
+        elif back:
             self._move([moved.get(m, 0.0) for m in range(self.members)], self.x)
         elif moved:
             self._select(moved, self.trial, self.x, out=self.x)

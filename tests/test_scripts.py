@@ -113,7 +113,14 @@ def test_any_key_can_be_swept(tmp_path) -> None:
 def test_interrupted_sweep_does_only_what_is_missing(tmp_path) -> None:
     arguments = ["-m", "model.grid_size=3,4,5", f"results={tmp_path}", "seeds=2", "training.steps=300", "tracker=none"]
     process = subprocess.Popen(
-        command(*arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(*arguments),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # a shell that runs tests in the background has them ignore Ctrl-C, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while not list((tmp_path / "runs").glob("*/record.json")) and time.monotonic() < deadline:
