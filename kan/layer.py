@@ -1,18 +1,18 @@
 """The Kolmogorov-Arnold layer: one learnable function of one variable on every edge, for M members at once."""
 
-__all__ = ["Base", "Initialization", "KANLayer"]
+__all__ = ["Initialization", "KANLayer"]
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from kan.engines import Engine, spline_sum
 from kan.members import draw_normal, draw_uniform, member_generators, stacked_input
+from kan.reference import BASES, Base
 from kan.splines import basis, extend_grid, fit_coefficients, is_uniform, uniform_grid
 
-Base = Literal["silu", "identity", "zero"]
 Initialization = Literal["paper", "pykan"]
 
 
@@ -24,7 +24,7 @@ class KANLayer(nn.Module):
         \phi_{i,o}(x) = w^b_{i,o} \, b(x) + w^s_{i,o} \sum_{n=0}^{K-1} c_{i,n,o} B_{i,n}(x)
 
     with K = G + k B-splines of order k on G intervals (see `kan.splines`, also for inputs outside the grid). All
-    edges of an input share its bases, so the layer is a basis expansion and one matrix product; nothing of shape
+    edges of an input share its bases; the whole layer is one call of `kan.engines.spline_sum`, and nothing of shape
     (B, O, I) is made.
 
     Initialisation "paper": \(w^b\) Xavier uniform, \(w^s = 1\), \(c \sim N(0, 0.1^2)\). "pykan", as in its code:
@@ -45,6 +45,7 @@ class KANLayer(nn.Module):
         train_base_weight: whether \(w^b\) is trained, or stays as drawn.
         initialization: "paper" or "pykan".
         noise_scale: \(\nu\), used by "pykan" only.
+        engine: what computes the splines, "auto", "dense" or "local", see `kan.engines`; changes nothing but time.
         members: independent replicas M.
         generators: one source of randomness a member; torch's global one by default.
         dtype: of parameters and computation.
@@ -83,6 +84,7 @@ class KANLayer(nn.Module):
         train_base_weight: bool = True,
         initialization: Initialization = "paper",
         noise_scale: float = 0.3,
+        engine: Engine = "auto",
         members: int = 1,
         generators: Sequence[Generator] | None = None,
         dtype: torch.dtype | None = None,
@@ -91,8 +93,10 @@ class KANLayer(nn.Module):
         super().__init__()
         if in_features < 1 or out_features < 1:
             raise ValueError(f"a layer needs at least one input and output, got {in_features} → {out_features}")
-        if base not in _BASES:
-            raise ValueError(f"base must be one of {', '.join(_BASES)}, got {base!r}")
+        if base not in BASES:
+            raise ValueError(f"base must be one of {', '.join(BASES)}, got {base!r}")
+        if engine not in get_args(Engine):
+            raise ValueError(f"engine must be one of {', '.join(get_args(Engine))}, got {engine!r}")
         if initialization not in ("paper", "pykan"):
             raise ValueError(f"initialization must be paper or pykan, got {initialization!r}")
         draws = member_generators(members, generators)
@@ -109,6 +113,7 @@ class KANLayer(nn.Module):
         self.members = members
         self.spline_order = spline_order
         self.base: Base = base
+        self.engine: Engine = engine
         knots = extend_grid(grid.double(), spline_order).expand(members, in_features, -1).contiguous()
         self.register_buffer("knots", knots.to(dtype=dtype, device=device, copy=True))
         self.refresh()
@@ -156,12 +161,17 @@ class KANLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
         x = stacked_input(x, self.members, self.in_features)
-        expanded = self.basis(x).flatten(-2)  # (M, B, I·K)
-        weight = (self.coefficients * self.spline_scale.unsqueeze(-2)).flatten(1, 2)  # (M, I·K, O)
-        y = torch.bmm(expanded, weight)
-        if self.base_weight is not None:
-            y = torch.baddbmm(y, _BASES[self.base](x), self.base_weight)
-        return y
+        return spline_sum(
+            x,
+            self.knots,
+            self.coefficients,
+            self.spline_order,
+            uniform=self.uniform,
+            scale=self.spline_scale,
+            base=self.base,
+            base_weight=self.base_weight,
+            engine=self.engine,
+        )
 
     def flops(self) -> int:
         """Floating-point operations of one sample of one member, forward, when only live bases are touched.
@@ -179,10 +189,3 @@ class KANLayer(nn.Module):
             f"{self.in_features} → {self.out_features}, grid_size={self.grid_size}, "
             f"spline_order={self.spline_order}, base={self.base}, members={self.members}"
         )
-
-
-def _identity(x: Tensor) -> Tensor:
-    return x
-
-
-_BASES: dict[str, Callable[[Tensor], Tensor]] = {"silu": F.silu, "identity": _identity, "zero": torch.zeros_like}

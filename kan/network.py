@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from kan.layer import Base, Initialization, KANLayer
+from kan.engines import Engine
+from kan.layer import Initialization, KANLayer
 from kan.members import layer_sizes as sizes_from
 from kan.members import member_generators, stacked_input
+from kan.reference import Base
 
 
 class KAN(nn.Module):
@@ -34,6 +36,7 @@ class KAN(nn.Module):
         train_base_weight: see `KANLayer`.
         initialization: see `KANLayer`.
         noise_scale: see `KANLayer`.
+        engine: see `KANLayer`.
         members: independent replicas M.
         generators: one source of randomness a member; torch's global one by default.
         dtype: of parameters and computation.
@@ -65,6 +68,7 @@ class KAN(nn.Module):
         train_base_weight: bool = True,
         initialization: Initialization = "paper",
         noise_scale: float = 0.3,
+        engine: Engine = "auto",
         members: int = 1,
         generators: Sequence[Generator] | None = None,
         dtype: torch.dtype | None = None,
@@ -88,6 +92,7 @@ class KAN(nn.Module):
                 train_base_weight=train_base_weight,
                 initialization=initialization,
                 noise_scale=noise_scale,
+                engine=engine,
                 members=members,
                 generators=generators,
                 dtype=dtype,

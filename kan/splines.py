@@ -19,7 +19,15 @@ References:
     de Boor, A Practical Guide to Splines (1978), chapters IX and X.
 """
 
-__all__ = ["basis", "extend_grid", "fit_coefficients", "is_uniform", "local_basis", "uniform_grid"]
+__all__ = [
+    "basis",
+    "extend_grid",
+    "fit_coefficients",
+    "is_uniform",
+    "local_basis",
+    "uniform_grid",
+    "uniform_polynomials",
+]
 
 from fractions import Fraction
 from functools import cache
@@ -105,8 +113,18 @@ def _uniform_pieces(spline_order: int) -> list[list[float]]:
 
 
 @cache
-def _uniform_tensor(spline_order: int, derivative: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Rows of `_uniform_pieces` after `derivative` derivatives in u, shape (k+1-derivative, k+1)."""
+def uniform_polynomials(spline_order: int, derivative: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    r"""The k + 1 bases that live on an interval of uniform knots, as polynomials in \(u = (x - t_j) / h\).
+
+    Args:
+        spline_order: order k.
+        derivative: how many derivatives in u.
+        dtype: of the result.
+        device: of the result.
+
+    Returns:
+        Coefficients of \(u^p\) in row p, one column a basis, shape (k+1-derivative, k+1). Cached: do not change it.
+    """
     rows = torch.tensor(_uniform_pieces(spline_order), dtype=torch.float64)
     for _ in range(derivative):
         rows = rows[1:] * torch.arange(1, len(rows), dtype=torch.float64)[:, None]
@@ -153,7 +171,7 @@ def local_basis(
         step = (knots[..., -1:] - knots[..., :1]) / (knots.shape[-1] - 1)
         left = knots.gather(-1, position.clamp(0, knots.shape[-1] - 1))
         u = ((points - left) / step).transpose(-1, -2).unsqueeze(-1)
-        rows = _uniform_tensor(k, derivative, x.dtype, x.device)
+        rows = uniform_polynomials(k, derivative, x.dtype, x.device)
         values = rows[-1].expand(*x.shape, k + 1)
         for row in rows[:-1].flip(0):
             values = torch.addcmul(row, values, u)

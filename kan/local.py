@@ -1,0 +1,174 @@
+"""The spline operation through the local CPU kernels, as one differentiable torch function."""
+
+__all__ = ["local_sum"]
+
+import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kan.reference import Base, dense_sum
+from kan.splines import uniform_polynomials
+
+_KINDS = {"zero": 0, "identity": 1, "silu": 2}
+_ONES = {torch.float32: np.float32(1), torch.float64: np.float64(1)}
+_WORTH_A_THREAD = 1 << 19  # edges and inputs: about 0.2 ms, several times what it takes to wake a thread
+
+
+@functools.cache
+def _kernels() -> SimpleNamespace:
+    """What needs numba, imported at first use: it takes some tenths of a second that not everybody needs."""
+    from kan.local_backward import backward
+    from kan.local_forward import forward
+    from kan.pointers import BLOCK, record_rows
+
+    return SimpleNamespace(forward=forward, backward=backward, BLOCK=BLOCK, record_rows=record_rows)
+
+
+@functools.cache
+def _pool(process: int, workers: int) -> ThreadPoolExecutor:
+    """Threads of this process; a fork starts with its own, because threads do not survive one."""
+    return ThreadPoolExecutor(workers, thread_name_prefix=f"kan-{process}")
+
+
+def _spread(kernel: Callable[..., None], arguments: tuple[Any, ...], items: int, work: int) -> None:
+    """Runs the kernel over 0..items, in as many threads as torch has if that pays.
+
+    Items write to places of their own, each in one fixed order: who computes which does not change a bit.
+    """
+    threads = min(torch.get_num_threads(), items) if work > _WORTH_A_THREAD else 1
+    if threads < 2:
+        kernel(*arguments, 0, items)
+        return
+    ends = [items * part // threads for part in range(threads + 1)]
+    pool = _pool(os.getpid(), threads - 1)
+    others: list[Future[None]] = [
+        pool.submit(kernel, *arguments, start, stop) for start, stop in zip(ends[1:-1], ends[2:], strict=True)
+    ]
+    kernel(*arguments, 0, ends[1])
+    for other in others:
+        other.result()
+
+
+def _addresses(tensors: tuple[Tensor | None, ...]) -> tuple[int, ...]:
+    return tuple(0 if tensor is None else tensor.data_ptr() for tensor in tensors)
+
+
+def _rows(x: Tensor) -> tuple[Tensor, int]:
+    """Inputs whose rows (B, I) are contiguous, and the step from member to member: 0 where all share them."""
+    _, batch, features = x.shape
+    if not x.is_contiguous():
+        if x.stride()[1:] == (features, 1) and x.stride(0) >= 0:
+            return x, x.stride(0)
+        x = x.contiguous()
+    return x, batch * features
+
+
+def _forward(
+    x: Tensor,
+    knots: Tensor,
+    coefficients: Tensor,
+    scale: Tensor,
+    base_weight: Tensor | None,
+    spline_order: int,
+    uniform: bool,
+    base: Base,
+    *,
+    slopes: bool,
+    keep: bool,
+) -> tuple[Tensor, Tensor]:
+    """Outputs, and the records that the backward kernel reads, complete if they are to be kept."""
+    kernels = _kernels()
+    members, batch, inputs = x.shape
+    outputs = coefficients.shape[-1]
+    blocks = -(-batch // kernels.BLOCK)
+    rows, stride = _rows(x)
+    t, c, s = knots.contiguous(), coefficients.contiguous(), scale.contiguous()
+    w = None if base_weight is None else base_weight.contiguous()
+    polynomials = uniform_polynomials(spline_order, 0, x.dtype, x.device)
+    y = x.new_empty((members, batch, outputs))
+    count = members * blocks * (inputs if keep else 1)
+    records = x.new_empty((count, kernels.record_rows(spline_order) * kernels.BLOCK))
+    tensors = (rows, t, c, s, w, polynomials, records, y)
+    kind = 0 if w is None else _KINDS[base]
+    sizes = (batch, inputs, t.shape[-1], outputs, spline_order, int(uniform), kind, int(slopes), int(keep))
+    arguments = (_ONES[x.dtype], _addresses(tensors), stride, sizes)
+    _spread(kernels.forward, arguments, members * blocks, members * batch * inputs * (outputs + 32))
+    return y, records
+
+
+class _LocalSum(torch.autograd.Function):
+    """The operation with the gradients that are asked for; gradients of gradients go through the dense reference."""
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> Tensor:
+        ctx.settings = arguments[5:]
+        y, records = _forward(*arguments, slopes=ctx.needs_input_grad[0], keep=True)
+        ctx.save_for_backward(*arguments[:5], records)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            return _gradients_with_graph(ctx, upstream)
+        x, knots, coefficients, scale, base_weight, records = ctx.saved_tensors
+        spline_order, _, base = ctx.settings
+        need_x, _, need_c, need_s, need_w = ctx.needs_input_grad[:5]
+        kernels = _kernels()
+        members, batch, inputs = x.shape
+        c, s, g = coefficients.contiguous(), scale.contiguous(), upstream.contiguous()
+        w = None if base_weight is None else base_weight.contiguous()
+        gx = x.new_empty(x.shape) if need_x else None
+        gc = x.new_empty(c.shape) if need_c or need_s else None
+        gs = x.new_empty(s.shape) if need_s else None
+        gw = x.new_empty(s.shape) if need_w else None
+        tensors = (c, s, w, records, g, gx, gc, gs, gw)
+        sizes = (batch, inputs, knots.shape[-1], c.shape[-1], spline_order, 0 if w is None else _KINDS[base])
+        arguments = (_ONES[x.dtype], _addresses(tensors), sizes)
+        _spread(kernels.backward, arguments, members * inputs, 2 * members * batch * inputs * (c.shape[-1] + 32))
+        return gx, None, gc if need_c else None, gs, gw, None, None, None
+
+
+def _gradients_with_graph(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradients of the dense reference, themselves differentiable."""
+    inputs = ctx.saved_tensors[:5]
+    y = dense_sum(*inputs, *ctx.settings)
+    wanted = [index for index, needed in enumerate(ctx.needs_input_grad[:5]) if needed]
+    gradients = torch.autograd.grad(
+        y, [inputs[index] for index in wanted], upstream, create_graph=True, materialize_grads=True
+    )
+    out: list[Tensor | None] = [None] * 8
+    for index, gradient in zip(wanted, gradients, strict=True):
+        out[index] = gradient
+    return tuple(out)
+
+
+def local_sum(
+    x: Tensor,
+    knots: Tensor,
+    coefficients: Tensor,
+    scale: Tensor | None,
+    base_weight: Tensor | None,
+    spline_order: int,
+    uniform: bool,
+    base: Base,
+) -> Tensor:
+    """`kan.engines.spline_sum` on the CPU in float32 or float64; checks nothing.
+
+    Gives no gradient in the knots, and neither forward-mode derivatives nor `torch.func` transforms.
+    """
+    if scale is None:
+        members, inputs, _, outputs = coefficients.shape
+        scale = x.new_ones((members, inputs, outputs))
+    weight = None if base == "zero" else base_weight
+    arguments = (x, knots.detach(), coefficients, scale, weight, spline_order, uniform, base)
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, coefficients, scale, weight)):
+        y: Tensor = _LocalSum.apply(*arguments)
+        return y
+    return _forward(*arguments, slopes=False, keep=False)[0]

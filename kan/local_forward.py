@@ -1,0 +1,175 @@
+"""Forward kernel of the spline operation on the CPU: live bases of an input, and the sum over inputs."""
+
+__all__ = ["forward"]
+
+import math
+from typing import Any
+
+from kan.pointers import BLOCK, exact, offset_by, pointer, sums
+
+
+@exact
+def _find(one: Any, x: Any, stride: int, count: int, t: Any, N: int, k: int, uniform: int, first: Any, u: Any) -> Any:
+    """Intervals by the same comparisons as `kan.splines`; NaN goes to the last basis, so that something is NaN."""
+    low, high, end = t[0], t[N - 1], t[N - 1 - k]
+    step = (high - low) / (one * (N - 1))
+    inverse = one / step
+    for b in range(count):
+        p = x[b * stride]
+        u[b] = p
+        if p != p:
+            first[b] = one * (N - k - 2)
+            continue
+        at_end = p == end and end > low
+        if not at_end and (p < low or p >= high):
+            first[b] = one * (N - k - 1)
+            u[b] = low
+            continue
+        if uniform:
+            j = min(max(int((p - low) * inverse), 0), N - 2)
+            while j > 0 and t[j] > p:
+                j -= 1
+            while j < N - 2 and t[j + 1] <= p:
+                j += 1
+        else:
+            j, above = 0, N - 1
+            while above - j > 1:
+                middle = (j + above) // 2
+                if t[middle] <= p:
+                    j = middle
+                else:
+                    above = middle
+        if at_end:
+            while j > 0 and t[j] >= p:
+                j -= 1
+        first[b] = one * (j - k)
+        if uniform:
+            u[b] = (p - t[j]) / step
+    return step
+
+
+@exact
+def _horner(one: Any, u: Any, count: int, rows: Any, k: int, derivative: int, divisor: Any, values: Any) -> None:
+    """Values (derivative 0) or slopes (1) on uniform knots."""
+    for r in range(k + 1):
+        v = offset_by(values, r * BLOCK)
+        top = rows[k * (k + 1) + r]
+        if derivative:
+            top *= one * k
+        for b in range(count):
+            v[b] = top + (u[b] - u[b])  # NaN if u is, also where the polynomial is a constant
+        for p in range(k - 1, derivative - 1, -1):
+            c = rows[p * (k + 1) + r]
+            if derivative:
+                c *= one * p
+            for b in range(count):
+                v[b] = v[b] * u[b] + c
+        if derivative:
+            for b in range(count):
+                v[b] = v[b] / divisor
+
+
+@exact
+def _triangle(one: Any, x: Any, count: int, first: Any, t: Any, N: int, k: int, step: Any, v: Any, slopes: Any) -> None:
+    """Values and slopes on any knots, by the recursion over live bases."""
+    for b in range(count):
+        p = x[b]
+        j = int(first[b]) + k
+        if p != p or j >= N - 1:
+            for r in range(b, (k + 1) * BLOCK, BLOCK):
+                v[r], slopes[r] = p, p
+            continue
+        v[b] = one
+        for d in range(1, k + 1):
+            saved = before = one - one
+            for r in range(d):
+                lower, upper = j + 1 - d + r, j + 1 + r
+                # beyond the ends only for bases that do not exist, but their values must not trap
+                left = t[lower] if lower >= 0 else t[0] + (one * lower) * step
+                right = t[upper] if upper < N else t[N - 1] + (one * (upper - N + 1)) * step
+                part = v[r * BLOCK + b] / (right - left)
+                v[r * BLOCK + b] = saved + part * (right - p)
+                saved = part * (p - left)
+                if d == k:
+                    slopes[r * BLOCK + b] = (before - part) * (one * k)
+                    before = part
+            v[d * BLOCK + b] = saved
+        slopes[k * BLOCK + b] = before * (one * k)
+
+
+@exact
+def _base(one: Any, x: Any, stride: int, count: int, kind: int, value: Any, slope: Any) -> None:
+    """b(x) and b'(x) of the identity (kind 1) or silu (2)."""
+    for b in range(count):
+        p = x[b * stride]
+        value[b], slope[b] = p, one
+        if kind == 2:
+            grown = one + math.exp(-p)
+            value[b] = p / grown
+            slope[b] = (one + p * (one - one / grown)) / grown
+
+
+@sums
+def forward(one: Any, at: tuple[int, ...], x_stride: int, sizes: tuple[int, ...], start: int, stop: int) -> None:
+    """Outputs of the blocks of samples start..stop, counted through all members.
+
+    Args:
+        one: 1 in the dtype of the tensors.
+        at: addresses of x, knots, coefficients, scale, base weight, polynomials, records, outputs.
+        x_stride: numbers from member to member in x.
+        sizes: B, I, N, O, k, uniform, base, whether slopes are wanted, whether records are kept for every input.
+        start: first block.
+        stop: one after the last block.
+    """
+    B, I, N, O, k, uniform, kind, slopes, keep = sizes  # noqa: E741
+    K, record = N - k - 1, (2 * k + 6) * BLOCK
+    blocks = (B + BLOCK - 1) // BLOCK
+    for item in range(start, stop):
+        m, block = item // blocks, item % blocks
+        begin = block * BLOCK
+        count = min(BLOCK, B - begin)
+        y = offset_by(pointer(at[7], one), (m * B + begin) * O)
+        for o in range(count * O):
+            y[o] = one - one
+        for edge in range(m * I, (m + 1) * I):
+            first = offset_by(pointer(at[6], one), (edge * blocks + block if keep else item) * record)
+            u, base, values = offset_by(first, BLOCK), offset_by(first, 2 * BLOCK), offset_by(first, 4 * BLOCK)
+            slope = offset_by(values, (k + 1) * BLOCK)
+            x = offset_by(pointer(at[0], one), m * x_stride + begin * I + edge - m * I)
+            t = offset_by(pointer(at[1], one), edge * N)
+            step = _find(one, x, I, count, t, N, k, uniform, first, u)
+            if uniform:
+                _horner(one, u, count, pointer(at[5], one), k, 0, step, values)
+                if slopes:
+                    _horner(one, u, count, pointer(at[5], one), k, 1, step, slope)
+            else:
+                _triangle(one, u, count, first, t, N, k, step, values, slope)
+            if kind:
+                _base(one, x, I, count, kind, base, offset_by(base, BLOCK))
+            c = offset_by(pointer(at[2], one), edge * K * O)
+            s, w = offset_by(pointer(at[3], one), edge * O), offset_by(pointer(at[4], one), edge * O)
+            for b in range(count):
+                out, f = offset_by(y, b * O), int(first[b])
+                n, last, v = max(f, 0), min(f + k + 1, K), offset_by(values, b + max(-f, 0) * BLOCK)
+                if O == 1:
+                    total = one - one
+                    for r in range(last - n):
+                        total += v[r * BLOCK] * c[n + r]
+                    y[b] += s[0] * total
+                    n = last
+                while n + 4 <= last:
+                    c0, c1 = offset_by(c, n * O), offset_by(c, (n + 1) * O)
+                    c2, c3 = offset_by(c, (n + 2) * O), offset_by(c, (n + 3) * O)
+                    v0, v1, v2, v3 = v[0], v[BLOCK], v[2 * BLOCK], v[3 * BLOCK]
+                    for o in range(O):
+                        out[o] += s[o] * (v0 * c0[o] + v1 * c1[o] + v2 * c2[o] + v3 * c3[o])
+                    n, v = n + 4, offset_by(v, 4 * BLOCK)
+                while n < last:
+                    c0, v0 = offset_by(c, n * O), v[0]
+                    for o in range(O):
+                        out[o] += s[o] * (v0 * c0[o])
+                    n, v = n + 1, offset_by(v, BLOCK)
+                if kind:
+                    v0 = base[b]
+                    for o in range(O):
+                        out[o] += v0 * w[o]
