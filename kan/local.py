@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -56,6 +56,30 @@ def _spread(kernel: Callable[..., None], arguments: tuple[Any, ...], items: int,
         other.result()
 
 
+class _Records:
+    """A buffer of records that goes back to where it came from when nobody needs it any more.
+
+    Fresh memory costs more than filling it: the system hands it out page by page, and every step would ask anew.
+    """
+
+    _free: ClassVar[dict[tuple[int, torch.dtype], list[Tensor]]] = {}
+    _kept: ClassVar[int] = 4  # of one size, about as many as layers of one network are alike
+    _largest: ClassVar[int] = 1 << 24  # numbers; whoever needs more has other costs
+
+    def __init__(self, numbers: int, x: Tensor) -> None:
+        self.place = (numbers, x.dtype)
+        try:
+            self.tensor = self._free[self.place].pop()
+        except (KeyError, IndexError):
+            self.tensor = x.new_empty(numbers)
+
+    def __del__(self) -> None:
+        if self.place[0] <= self._largest:
+            free = self._free.setdefault(self.place, [])
+            if len(free) < self._kept:
+                free.append(self.tensor)
+
+
 def _addresses(tensors: tuple[Tensor | None, ...]) -> tuple[int, ...]:
     return tuple(0 if tensor is None else tensor.data_ptr() for tensor in tensors)
 
@@ -82,7 +106,7 @@ def _forward(
     *,
     slopes: bool,
     keep: bool,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, _Records]:
     """Outputs, and the records that the backward kernel reads, complete if they are to be kept."""
     kernels = _kernels()
     members, batch, inputs = x.shape
@@ -94,8 +118,8 @@ def _forward(
     polynomials = uniform_polynomials(spline_order, 0, x.dtype, x.device)
     y = x.new_empty((members, batch, outputs))
     count = members * blocks * (inputs if keep else 1)
-    records = x.new_empty((count, kernels.record_rows(spline_order) * kernels.BLOCK))
-    tensors = (rows, t, c, s, w, polynomials, records, y)
+    records = _Records(count * kernels.record_rows(spline_order) * kernels.BLOCK, x)
+    tensors = (rows, t, c, s, w, polynomials, records.tensor, y)
     kind = 0 if w is None else _KINDS[base]
     sizes = (batch, inputs, t.shape[-1], outputs, spline_order, int(uniform), kind, int(slopes), int(keep))
     arguments = (_ONES[x.dtype], _addresses(tensors), stride, sizes)
@@ -109,15 +133,15 @@ class _LocalSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> Tensor:
         ctx.settings = arguments[5:]
-        y, records = _forward(*arguments, slopes=ctx.needs_input_grad[0], keep=True)
-        ctx.save_for_backward(*arguments[:5], records)
+        y, ctx.records = _forward(*arguments, slopes=ctx.needs_input_grad[0], keep=True)
+        ctx.save_for_backward(*arguments[:5])
         return y
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             return _gradients_with_graph(ctx, upstream)
-        x, knots, coefficients, scale, base_weight, records = ctx.saved_tensors
+        x, knots, coefficients, scale, base_weight = ctx.saved_tensors
         spline_order, _, base = ctx.settings
         need_x, _, need_c, need_s, need_w = ctx.needs_input_grad[:5]
         kernels = _kernels()
@@ -128,7 +152,7 @@ class _LocalSum(torch.autograd.Function):
         gc = x.new_empty(c.shape) if need_c or need_s else None
         gs = x.new_empty(s.shape) if need_s else None
         gw = x.new_empty(s.shape) if need_w else None
-        tensors = (c, s, w, records, g, gx, gc, gs, gw)
+        tensors = (c, s, w, ctx.records.tensor, g, gx, gc, gs, gw)
         sizes = (batch, inputs, knots.shape[-1], c.shape[-1], spline_order, 0 if w is None else _KINDS[base])
         arguments = (_ONES[x.dtype], _addresses(tensors), sizes)
         _spread(kernels.backward, arguments, members * inputs, 2 * members * batch * inputs * (c.shape[-1] + 32))
@@ -137,7 +161,7 @@ class _LocalSum(torch.autograd.Function):
 
 def _gradients_with_graph(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     """The gradients of the dense reference, themselves differentiable."""
-    inputs = ctx.saved_tensors[:5]
+    inputs = ctx.saved_tensors
     y = dense_sum(*inputs, *ctx.settings)
     wanted = [index for index, needed in enumerate(ctx.needs_input_grad[:5]) if needed]
     gradients = torch.autograd.grad(

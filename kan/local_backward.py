@@ -4,7 +4,72 @@ __all__ = ["backward"]
 
 from typing import Any
 
-from kan.pointers import BLOCK, offset_by, pointer, sums
+from kan.pointers import BLOCK, inlined, load, multiply_add, offset_by, pointer, store, sums, total, zeros
+
+
+@inlined
+def _strips(
+    zero: Any,
+    lanes: int,
+    o: int,
+    O: int,  # noqa: E741
+    live: int,
+    c: Any,
+    gc: Any,
+    v: Any,
+    s: Any,
+    w: Any,
+    gw: Any,
+    g: Any,
+    base: Any,
+    base_slope: Any,
+    flags: Any,
+) -> Any:
+    """Gradients through the outputs from o on, `lanes` at a time; returns where it stopped and its part of dx."""
+    kind, want_x, want_c, want_w, k = flags
+    d = offset_by(v, (k + 1) * BLOCK)
+    part = zero
+    while o + lanes <= O:
+        up, edge = load(offset_by(g, o), zero), offset_by(c, o)
+        # before anything is written: coefficients and their gradients often lie a multiple of 4 KiB apart, and a read
+        # waits for a write that looks like it in its last 12 bits
+        if want_x:
+            slope = zero
+            if live == 4:
+                c1, c2, c3 = offset_by(edge, O), offset_by(edge, 2 * O), offset_by(edge, 3 * O)
+                slope = multiply_add(d[3 * BLOCK], load(c3, zero), slope)
+                slope = multiply_add(d[2 * BLOCK], load(c2, zero), slope)
+                slope = multiply_add(d[BLOCK], load(c1, zero), slope)
+                slope = multiply_add(d[0], load(edge, zero), slope)
+            else:
+                for r in range(live):
+                    slope = multiply_add(d[r * BLOCK], load(offset_by(edge, r * O), zero), slope)
+            slope = multiply_add(load(offset_by(s, o), zero), slope, zero)
+            if kind:
+                slope = multiply_add(base_slope, load(offset_by(w, o), zero), slope)
+            part = multiply_add(slope, up, part)
+        if want_c:
+            h0 = offset_by(gc, o)
+            if live == 4:
+                h1, h2, h3 = offset_by(h0, O), offset_by(h0, 2 * O), offset_by(h0, 3 * O)
+                sum0, sum1 = multiply_add(v[0], up, load(h0, zero)), multiply_add(v[BLOCK], up, load(h1, zero))
+                sum2, sum3 = (
+                    multiply_add(v[2 * BLOCK], up, load(h2, zero)),
+                    multiply_add(v[3 * BLOCK], up, load(h3, zero)),
+                )
+                store(h0, sum0)
+                store(h1, sum1)
+                store(h2, sum2)
+                store(h3, sum3)
+            else:
+                for r in range(live):
+                    h = offset_by(h0, r * O)
+                    store(h, multiply_add(v[r * BLOCK], up, load(h, zero)))
+        if want_w:
+            h = offset_by(gw, o)
+            store(h, multiply_add(base, up, load(h, zero)))
+        o += lanes
+    return o, total(part)
 
 
 @sums
@@ -21,6 +86,7 @@ def backward(one: Any, at: tuple[int, ...], sizes: tuple[int, ...], start: int, 
     """
     B, I, N, O, k, kind = sizes  # noqa: E741
     gx_at, gc_at, gs_at, gw_at = at[5], at[6], at[7], at[8]
+    flags = (kind, gx_at != 0, gc_at != 0, gw_at != 0, k)
     K, record = N - k - 1, (2 * k + 6) * BLOCK
     blocks = (B + BLOCK - 1) // BLOCK
     for item in range(start, stop):
@@ -40,53 +106,30 @@ def backward(one: Any, at: tuple[int, ...], sizes: tuple[int, ...], start: int, 
                 g, f = offset_by(pointer(at[4], one), (begin + b) * O), int(first[b])
                 n, last, v = max(f, 0), min(f + k + 1, K), offset_by(first, (4 + max(-f, 0)) * BLOCK + b)
                 d = offset_by(v, (k + 1) * BLOCK)
-                total = one - one
+                result = one - one
                 if O == 1:
                     for r in range(last - n):
                         if gc_at:
                             gc[n + r] += v[r * BLOCK] * g[0]
                         if gx_at:
-                            total += d[r * BLOCK] * c[n + r]
-                    total *= g[0] * s[0]
-                    n = last
-                while n + 4 <= last:
-                    if gc_at:
-                        h0, h1 = offset_by(gc, n * O), offset_by(gc, (n + 1) * O)
-                        h2, h3 = offset_by(gc, (n + 2) * O), offset_by(gc, (n + 3) * O)
-                        v0, v1, v2, v3 = v[0], v[BLOCK], v[2 * BLOCK], v[3 * BLOCK]
-                        for o in range(O):
-                            h0[o] += v0 * g[o]
-                            h1[o] += v1 * g[o]
-                            h2[o] += v2 * g[o]
-                            h3[o] += v3 * g[o]
+                            result += d[r * BLOCK] * c[n + r]
+                    result *= g[0] * s[0]
+                    if gw_at:
+                        gw[0] += first[2 * BLOCK + b] * g[0]
                     if gx_at:
-                        c0, c1 = offset_by(c, n * O), offset_by(c, (n + 1) * O)
-                        c2, c3 = offset_by(c, (n + 2) * O), offset_by(c, (n + 3) * O)
-                        v0, v1, v2, v3 = d[0], d[BLOCK], d[2 * BLOCK], d[3 * BLOCK]
-                        for o in range(O):
-                            total += g[o] * s[o] * (v0 * c0[o] + v1 * c1[o] + v2 * c2[o] + v3 * c3[o])
-                    n, v, d = n + 4, offset_by(v, 4 * BLOCK), offset_by(d, 4 * BLOCK)
-                while n < last:
-                    if gc_at:
-                        h0, v0 = offset_by(gc, n * O), v[0]
-                        for o in range(O):
-                            h0[o] += v0 * g[o]
-                    if gx_at:
-                        c0, v0 = offset_by(c, n * O), d[0]
-                        for o in range(O):
-                            total += g[o] * s[o] * (v0 * c0[o])
-                    n, v, d = n + 1, offset_by(v, BLOCK), offset_by(d, BLOCK)
-                if gw_at:
-                    v0 = first[2 * BLOCK + b]
-                    for o in range(O):
-                        gw[o] += v0 * g[o]
+                        if kind:
+                            result += g[0] * w[0] * first[3 * BLOCK + b]
+                        pointer(gx_at, one)[(begin + b) * I + item % I] = result
+                    continue
+                e, h, v0, v1 = offset_by(c, n * O), offset_by(gc, n * O), first[2 * BLOCK + b], first[3 * BLOCK + b]
+                o, p0 = _strips(zeros(one, 32), 32, 0, O, last - n, e, h, v, s, w, gw, g, v0, v1, flags)
+                o, p1 = _strips(zeros(one, 8), 8, o, O, last - n, e, h, v, s, w, gw, g, v0, v1, flags)
+                o, p2 = _strips(zeros(one, 4), 4, o, O, last - n, e, h, v, s, w, gw, g, v0, v1, flags)
+                o, p3 = _strips(zeros(one, 2), 2, o, O, last - n, e, h, v, s, w, gw, g, v0, v1, flags)
+                o, p4 = _strips(zeros(one, 1), 1, o, O, last - n, e, h, v, s, w, gw, g, v0, v1, flags)
+                result = p0 + p1 + p2 + p3 + p4
                 if gx_at:
-                    if kind:
-                        slope = one - one
-                        for o in range(O):
-                            slope += g[o] * w[o]
-                        total += slope * first[3 * BLOCK + b]
-                    pointer(gx_at, one)[(begin + b) * I + item % I] = total
+                    pointer(gx_at, one)[(begin + b) * I + item % I] = result
         if gs_at:
             for o in range(O):
                 gs[o] = one - one

@@ -5,7 +5,7 @@ __all__ = ["forward"]
 import math
 from typing import Any
 
-from kan.pointers import BLOCK, exact, offset_by, pointer, sums
+from kan.pointers import BLOCK, exact, inlined, load, multiply_add, offset_by, pointer, store, sums, zeros
 
 
 @exact
@@ -109,6 +109,41 @@ def _base(one: Any, x: Any, stride: int, count: int, kind: int, value: Any, slop
             slope[b] = (one + p * (one - one / grown)) / grown
 
 
+@inlined
+def _strips(
+    zero: Any,
+    lanes: int,
+    o: int,
+    O: int,  # noqa: E741
+    live: int,
+    c: Any,
+    v: Any,
+    s: Any,
+    w: Any,
+    kind: int,
+    base: Any,
+    out: Any,
+) -> int:
+    """Adds live bases and base function to the outputs from o on, `lanes` at a time while that many are left."""
+    while o + lanes <= O:
+        spline, edge = zero, offset_by(c, o)
+        if live == 4:
+            c1, c2, c3 = offset_by(edge, O), offset_by(edge, 2 * O), offset_by(edge, 3 * O)
+            spline = multiply_add(v[3 * BLOCK], load(c3, zero), spline)
+            spline = multiply_add(v[2 * BLOCK], load(c2, zero), spline)
+            spline = multiply_add(v[BLOCK], load(c1, zero), spline)
+            spline = multiply_add(v[0], load(edge, zero), spline)
+        else:
+            for r in range(live):
+                spline = multiply_add(v[r * BLOCK], load(offset_by(edge, r * O), zero), spline)
+        y = multiply_add(load(offset_by(s, o), zero), spline, load(offset_by(out, o), zero))
+        if kind:
+            y = multiply_add(base, load(offset_by(w, o), zero), y)
+        store(offset_by(out, o), y)
+        o += lanes
+    return o
+
+
 @sums
 def forward(one: Any, at: tuple[int, ...], x_stride: int, sizes: tuple[int, ...], start: int, stop: int) -> None:
     """Outputs of the blocks of samples start..stop, counted through all members.
@@ -146,7 +181,7 @@ def forward(one: Any, at: tuple[int, ...], x_stride: int, sizes: tuple[int, ...]
                 _triangle(one, u, count, first, t, N, k, step, values, slope)
             if kind:
                 _base(one, x, I, count, kind, base, offset_by(base, BLOCK))
-            c = offset_by(pointer(at[2], one), edge * K * O)
+            c_edge = offset_by(pointer(at[2], one), edge * K * O)
             s, w = offset_by(pointer(at[3], one), edge * O), offset_by(pointer(at[4], one), edge * O)
             for b in range(count):
                 out, f = offset_by(y, b * O), int(first[b])
@@ -154,22 +189,14 @@ def forward(one: Any, at: tuple[int, ...], x_stride: int, sizes: tuple[int, ...]
                 if O == 1:
                     total = one - one
                     for r in range(last - n):
-                        total += v[r * BLOCK] * c[n + r]
+                        total += v[r * BLOCK] * c_edge[n + r]
                     y[b] += s[0] * total
-                    n = last
-                while n + 4 <= last:
-                    c0, c1 = offset_by(c, n * O), offset_by(c, (n + 1) * O)
-                    c2, c3 = offset_by(c, (n + 2) * O), offset_by(c, (n + 3) * O)
-                    v0, v1, v2, v3 = v[0], v[BLOCK], v[2 * BLOCK], v[3 * BLOCK]
-                    for o in range(O):
-                        out[o] += s[o] * (v0 * c0[o] + v1 * c1[o] + v2 * c2[o] + v3 * c3[o])
-                    n, v = n + 4, offset_by(v, 4 * BLOCK)
-                while n < last:
-                    c0, v0 = offset_by(c, n * O), v[0]
-                    for o in range(O):
-                        out[o] += s[o] * (v0 * c0[o])
-                    n, v = n + 1, offset_by(v, BLOCK)
-                if kind:
-                    v0 = base[b]
-                    for o in range(O):
-                        out[o] += v0 * w[o]
+                    if kind:
+                        y[b] += base[b] * w[0]
+                    continue
+                c, v0 = offset_by(c_edge, n * O), base[b] if kind else one
+                o = _strips(zeros(one, 32), 32, 0, O, last - n, c, v, s, w, kind, v0, out)
+                o = _strips(zeros(one, 8), 8, o, O, last - n, c, v, s, w, kind, v0, out)
+                o = _strips(zeros(one, 4), 4, o, O, last - n, c, v, s, w, kind, v0, out)
+                o = _strips(zeros(one, 2), 2, o, O, last - n, c, v, s, w, kind, v0, out)
+                _strips(zeros(one, 1), 1, o, O, last - n, c, v, s, w, kind, v0, out)
