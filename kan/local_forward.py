@@ -2,71 +2,126 @@
 
 __all__ = ["forward"]
 
-import math
 from typing import Any
 
-from kan.pointers import BLOCK, exact, inlined, load, multiply_add, offset_by, pointer, store, sums, zeros
+import numpy as np
+
+from kan.pointers import (
+    BLOCK,
+    cast,
+    exact,
+    exp,
+    inlined,
+    load,
+    multiply_add,
+    multiply_then_add,
+    offset_by,
+    pointer,
+    smooth,
+    splat,
+    store,
+    sums,
+    zeros,
+)
 
 
 @exact
-def _find(one: Any, x: Any, stride: int, count: int, t: Any, N: int, k: int, uniform: int, first: Any, u: Any) -> Any:
+def _find(one: Any, x: Any, stride: int, count: int, t: Any, N: int, k: int, first: Any, u: Any) -> Any:
     """Intervals by the same comparisons as `kan.splines`; NaN goes to the last basis, so that something is NaN."""
     low, high, end = t[0], t[N - 1], t[N - 1 - k]
-    step = (high - low) / (one * (N - 1))
-    inverse = one / step
     for b in range(count):
         p = x[b * stride]
         u[b] = p
         if p != p:
-            first[b] = one * (N - k - 2)
+            first[b] = cast(N - k - 2, one)
             continue
         at_end = p == end and end > low
         if not at_end and (p < low or p >= high):
-            first[b] = one * (N - k - 1)
+            first[b] = cast(N - k - 1, one)
             u[b] = low
             continue
-        if uniform:
-            j = min(max(int((p - low) * inverse), 0), N - 2)
-            while j > 0 and t[j] > p:
-                j -= 1
-            while j < N - 2 and t[j + 1] <= p:
-                j += 1
-        else:
-            j, above = 0, N - 1
-            while above - j > 1:
-                middle = (j + above) // 2
-                if t[middle] <= p:
-                    j = middle
-                else:
-                    above = middle
+        j, above = 0, N - 1
+        while above - j > 1:
+            middle = (j + above) // 2
+            if t[middle] <= p:
+                j = middle
+            else:
+                above = middle
         if at_end:
             while j > 0 and t[j] >= p:
                 j -= 1
-        first[b] = one * (j - k)
-        if uniform:
-            u[b] = (p - t[j]) / step
+        first[b] = cast(j - k, one)
+    return (high - low) / cast(N - 1, one)
+
+
+@exact
+def _find_uniform(one: Any, x: Any, stride: int, count: int, t: Any, N: int, k: int, first: Any, u: Any) -> Any:
+    """The same on uniform knots, with the place in the interval, from 0 to 1, in u.
+
+    In steps of which all but one become vectors: what reads knots by number cannot, beside code that writes.
+    """
+    zero = one - one
+    low, high, end = t[0], t[N - 1], t[N - 1 - k]
+    step = (high - low) / cast(N - 1, one)
+    inverse, top, order, before_end = one / step, cast(N - 2, one), cast(k, one), t[N - 2 - k]
+    beyond, last, end_interval = cast(N - k - 1, one), cast(N - k - 2, one), cast(N - 2 - k, one)
+    # knots around the guess, where values go later
+    previous, lower, upper = offset_by(u, 2 * BLOCK), offset_by(u, 3 * BLOCK), offset_by(u, 4 * BLOCK)
+    for b in range(count):
+        u[b] = x[b * stride]
+    for b in range(count, BLOCK):
+        u[b] = low
+    for b in range(BLOCK):
+        guess = (u[b] - low) * inverse
+        guess = guess if guess > zero else zero  # NaN becomes 0
+        guess = guess if guess < top else top
+        first[b] = cast(np.int32(guess), one)
+    for b in range(BLOCK):
+        j = int(first[b])
+        previous[b], lower[b], upper[b] = t[max(j - 1, 0)], t[j], t[j + 1]
+    for b in range(BLOCK):
+        p, guess = u[b], first[b]
+        # rounding puts the guess in the next interval at most
+        up, down, at_end = (upper[b] <= p) & (guess < top), (lower[b] > p) & (guess > zero), p == end
+        index = guess + one if up else guess
+        index = guess - one if down else index
+        index = end_interval if at_end else index
+        left = upper[b] if up else lower[b]
+        left = previous[b] if down else left
+        left = before_end if at_end else left
+        inside = at_end | ((p >= low) & (p < high))
+        index = index - order if inside else beyond
+        first[b] = index if p == p else last
+        place = (p - left) / step if inside else zero
+        u[b] = place if p == p else p
     return step
 
 
 @exact
-def _horner(one: Any, u: Any, count: int, rows: Any, k: int, derivative: int, divisor: Any, values: Any) -> None:
-    """Values (derivative 0) or slopes (1) on uniform knots."""
-    for r in range(k + 1):
-        v = offset_by(values, r * BLOCK)
-        top = rows[k * (k + 1) + r]
-        if derivative:
-            top *= one * k
-        for b in range(count):
-            v[b] = top + (u[b] - u[b])  # NaN if u is, also where the polynomial is a constant
-        for p in range(k - 1, derivative - 1, -1):
-            c = rows[p * (k + 1) + r]
-            if derivative:
-                c *= one * p
-            for b in range(count):
-                v[b] = v[b] * u[b] + c
-        if derivative:
-            for b in range(count):
-                v[b] = v[b] / divisor
+def _horner(one: Any, u: Any, rows: Any, k: int, values: Any) -> None:
+    """Values on uniform knots."""
+    zero = zeros(one, 16)
+    for b in range(0, BLOCK, 16):
+        place = load(offset_by(u, b), zero)
+        for r in range(k + 1):
+            # NaN where the place is, also where the polynomial is a constant
+            value = multiply_then_add(one - one, place, splat(rows[k * (k + 1) + r], zero))
+            for p in range(k - 1, -1, -1):
+                value = multiply_then_add(value, place, splat(rows[p * (k + 1) + r], zero))
+            store(offset_by(values, r * BLOCK + b), value)
+
+
+@exact
+def _horner_slopes(one: Any, u: Any, rows: Any, k: int, step: Any, slopes: Any) -> None:
+    """Slopes on uniform knots."""
+    zero, inverse = zeros(one, 16), one / step
+    for b in range(0, BLOCK, 16):
+        place = load(offset_by(u, b), zero)
+        for r in range(k + 1):
+            slope = multiply_then_add(one - one, place, splat(rows[k * (k + 1) + r] * cast(k, one) * inverse, zero))
+            for p in range(k - 1, 0, -1):
+                slope = multiply_then_add(slope, place, splat(rows[p * (k + 1) + r] * cast(p, one) * inverse, zero))
+            store(offset_by(slopes, r * BLOCK + b), slope)
 
 
 @exact
@@ -85,28 +140,35 @@ def _triangle(one: Any, x: Any, count: int, first: Any, t: Any, N: int, k: int, 
             for r in range(d):
                 lower, upper = j + 1 - d + r, j + 1 + r
                 # beyond the ends only for bases that do not exist, but their values must not trap
-                left = t[lower] if lower >= 0 else t[0] + (one * lower) * step
-                right = t[upper] if upper < N else t[N - 1] + (one * (upper - N + 1)) * step
+                left = t[lower] if lower >= 0 else t[0] + cast(lower, one) * step
+                right = t[upper] if upper < N else t[N - 1] + cast(upper - N + 1, one) * step
                 part = v[r * BLOCK + b] / (right - left)
                 v[r * BLOCK + b] = saved + part * (right - p)
                 saved = part * (p - left)
                 if d == k:
-                    slopes[r * BLOCK + b] = (before - part) * (one * k)
+                    slopes[r * BLOCK + b] = (before - part) * cast(k, one)
                     before = part
             v[d * BLOCK + b] = saved
-        slopes[k * BLOCK + b] = before * (one * k)
+        slopes[k * BLOCK + b] = before * cast(k, one)
 
 
-@exact
+@smooth
 def _base(one: Any, x: Any, stride: int, count: int, kind: int, value: Any, slope: Any) -> None:
     """b(x) and b'(x) of the identity (kind 1) or silu (2)."""
+    zero = one - one
     for b in range(count):
-        p = x[b * stride]
-        value[b], slope[b] = p, one
-        if kind == 2:
-            grown = one + math.exp(-p)
-            value[b] = p / grown
-            slope[b] = (one + p * (one - one / grown)) / grown
+        value[b] = x[b * stride]
+    for b in range(count, BLOCK):
+        value[b] = zero
+    if kind == 1:
+        for b in range(BLOCK):
+            slope[b] = one
+        return
+    for b in range(BLOCK):
+        p = value[b]
+        sigmoid = one / (one + exp(-p, one))
+        value[b] = p * sigmoid
+        slope[b] = (one + p * (one - sigmoid)) * sigmoid
 
 
 @inlined
@@ -172,12 +234,13 @@ def forward(one: Any, at: tuple[int, ...], x_stride: int, sizes: tuple[int, ...]
             slope = offset_by(values, (k + 1) * BLOCK)
             x = offset_by(pointer(at[0], one), m * x_stride + begin * I + edge - m * I)
             t = offset_by(pointer(at[1], one), edge * N)
-            step = _find(one, x, I, count, t, N, k, uniform, first, u)
             if uniform:
-                _horner(one, u, count, pointer(at[5], one), k, 0, step, values)
+                step = _find_uniform(one, x, I, count, t, N, k, first, u)
+                _horner(one, u, pointer(at[5], one), k, values)
                 if slopes:
-                    _horner(one, u, count, pointer(at[5], one), k, 1, step, slope)
+                    _horner_slopes(one, u, pointer(at[5], one), k, step, slope)
             else:
+                step = _find(one, x, I, count, t, N, k, first, u)
                 _triangle(one, u, count, first, t, N, k, step, values, slope)
             if kind:
                 _base(one, x, I, count, kind, base, offset_by(base, BLOCK))

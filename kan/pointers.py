@@ -11,19 +11,25 @@ values, the k + 1 slopes. Forward fills the records, backward reads them.
 
 __all__ = [
     "BLOCK",
+    "cast",
     "exact",
+    "exp",
     "inlined",
     "load",
     "multiply_add",
+    "multiply_then_add",
     "offset_by",
     "pointer",
     "record_rows",
+    "smooth",
+    "splat",
     "store",
     "sums",
     "total",
     "zeros",
 ]
 
+import math
 from typing import Any
 
 import numba
@@ -33,8 +39,10 @@ from numba.extending import intrinsic, models, register_model
 
 BLOCK = 64
 
-# the first for what is compared with the reference; sums may be reordered and fused, which leaves NaN and inf alone
+# intervals are found by the comparisons of the reference, bit for bit; elsewhere products and sums may be fused, and
+# sums reordered, which leaves NaN and inf alone
 exact = numba.njit(cache=True, nogil=True, error_model="numpy", no_cpython_wrapper=True)
+smooth = numba.njit(cache=True, nogil=True, error_model="numpy", no_cpython_wrapper=True, fastmath={"contract"})
 inlined = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, forceinline=True)
 sums = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 
@@ -62,6 +70,16 @@ def offset_by(typing_context: Any, pointer: Any, offset: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]])
 
     return pointer(pointer, offset), code
+
+
+@intrinsic
+def cast(typing_context: Any, value: Any, one: Any) -> Any:
+    """A number in the type of `one`; the product with `one` would be float64, because an integer or a literal is."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return context.cast(builder, arguments[0], signature.args[0], signature.return_type)
+
+    return one(value, one), code
 
 
 class Vector(types.Type):
@@ -121,16 +139,35 @@ def store(typing_context: Any, pointer: Any, vector: Any) -> Any:
 
 
 @intrinsic
-def multiply_add(typing_context: Any, factor: Any, vector: Any, summand: Any) -> Any:
-    """Computes factor · vector + summand, the factor a number or a vector."""
+def splat(typing_context: Any, number: Any, like: Any) -> Any:
+    """A vector of one number."""
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        by, vector, summand = arguments
+        return _splat(builder, arguments[0], context.get_value_type(signature.return_type))
+
+    return like(number, like), code
+
+
+def _multiply_add(factor: Any, flags: list[str]) -> Any:
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        by, vector, added = arguments
         if not isinstance(factor, Vector):
             by = _splat(builder, by, vector.type)
-        return builder.fadd(builder.fmul(by, vector, flags=["contract"]), summand, flags=["contract"])
+        return builder.fadd(builder.fmul(by, vector, flags=flags), added, flags=flags)
 
-    return summand(factor, vector, summand), code
+    return code
+
+
+@intrinsic
+def multiply_add(typing_context: Any, factor: Any, vector: Any, summand: Any) -> Any:
+    """Computes factor · vector + summand, the factor a number or a vector; may round once or twice."""
+    return summand(factor, vector, summand), _multiply_add(factor, ["contract"])
+
+
+@intrinsic
+def multiply_then_add(typing_context: Any, factor: Any, vector: Any, summand: Any) -> Any:
+    """The same, rounded twice, as the reference does: what is 0 there is 0 here."""
+    return summand(factor, vector, summand), _multiply_add(factor, [])
 
 
 @intrinsic
@@ -145,3 +182,63 @@ def total(typing_context: Any, vector: Any) -> Any:
         return lanes[0]
 
     return vector.number(vector), code
+
+
+@intrinsic
+def _power_of_two(typing_context: Any, exponent: Any, one: Any) -> Any:
+    """2 to an integer power that gives a normal number, by writing the exponent's bits."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        number = context.get_value_type(signature.return_type)
+        double = signature.return_type == types.float64
+        bits, digits, bias = (64, 52, 1023) if double else (32, 23, 127)
+        integer = ir.IntType(bits)
+        value = arguments[0]
+        if value.type.width > bits:
+            value = builder.trunc(value, integer)
+        shifted = builder.shl(builder.add(value, ir.Constant(integer, bias)), ir.Constant(integer, digits))
+        return builder.bitcast(shifted, number)
+
+    return one(exponent, one), code
+
+
+@intrinsic
+def _terms(typing_context: Any, one: Any) -> Any:
+    """Degree at which the power series of exp on ±log(2)/2 is exact to the last digit but one."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return context.get_constant(types.int64, 13 if signature.args[0] == types.float64 else 7)
+
+    return types.int64(one), code
+
+
+@intrinsic
+def _largest(typing_context: Any, one: Any) -> Any:
+    """Where exp leaves the normal numbers, rounded towards 0."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return context.get_constant(signature.return_type, 708.0 if signature.args[0] == types.float64 else 87.0)
+
+    return one(one), code
+
+
+@numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, fastmath={"contract"}, forceinline=True)
+def exp(x: Any, one: Any) -> Any:
+    """The exponential without a branch, so that loops over it become vectors; 0 and inf beyond the normal numbers.
+
+    With x = n log 2 + r and |r| ≤ log(2)/2 it is 2 to the power n times the power series of exp in r. log 2 comes in
+    two parts, of which the first has so few digits that its product with n is exact.
+    """
+    largest, log2e = _largest(one), cast(1.4426950408889634, one)
+    inside = x if x < largest else largest
+    inside = inside if inside > -largest else -largest  # and NaN is -largest
+    n = int(inside * log2e + cast(1024.5, one)) - 1024  # rounds, because what it cuts is positive
+    whole = cast(n, one)
+    r = inside - whole * cast(0.693145751953125, one) - whole * cast(1.4286068203094172e-06, one)
+    result = one
+    for p in range(_terms(one), 0, -1):
+        result = one + result * r * (one / cast(p, one))
+    result = result * _power_of_two(n, one)
+    result = result if x < largest else cast(math.inf, one)
+    result = result if x > -largest else one - one
+    return result if x == x else x
