@@ -4,7 +4,7 @@ __all__ = ["backward"]
 
 from typing import Any
 
-from kan.pointers import BLOCK, inlined, load, multiply_add, offset_by, pointer, store, sums, total, zeros
+from kan.pointers import BLOCK, inlined, load, multiply_add, offset_by, pointer, store, sums, sums_inside, total, zeros
 
 
 @inlined
@@ -72,6 +72,58 @@ def _strips(
     return o, total(part)
 
 
+@sums_inside
+def _single(
+    one: Any,
+    first: Any,
+    count: int,
+    K: int,
+    I: int,  # noqa: E741
+    c: Any,
+    gc: Any,
+    s: Any,
+    w: Any,
+    gw: Any,
+    g: Any,
+    gx: Any,
+    flags: Any,
+) -> None:
+    """Gradients of a block of samples where there is one output."""
+    kind, want_x, want_c, want_w, k = flags
+    base = offset_by(first, 2 * BLOCK)
+    if want_w:
+        part = one - one
+        for b in range(count):
+            part += base[b] * g[b]
+        gw[0] += part
+    for b in range(count):
+        f = int(first[b])
+        n, last, v, up = max(f, 0), min(f + k + 1, K), offset_by(first, (4 + max(-f, 0)) * BLOCK + b), g[b]
+        d, e, h = offset_by(v, (k + 1) * BLOCK), offset_by(c, n), offset_by(gc, n)
+        if last - n == 4:
+            if want_c:
+                h[0] += v[0] * up
+                h[1] += v[BLOCK] * up
+                h[2] += v[2 * BLOCK] * up
+                h[3] += v[3 * BLOCK] * up
+            if want_x:
+                slope = (d[0] * e[0] + d[BLOCK] * e[1]) + (d[2 * BLOCK] * e[2] + d[3 * BLOCK] * e[3])
+                gx[b * I] = slope * s[0] * up
+        else:
+            slope = one - one
+            for r in range(last - n):
+                if want_c:
+                    h[r] += v[r * BLOCK] * up
+                if want_x:
+                    slope += d[r * BLOCK] * e[r]
+            if want_x:
+                gx[b * I] = slope * s[0] * up
+    if want_x and kind:
+        base_slope = offset_by(first, 3 * BLOCK)
+        for b in range(count):
+            gx[b * I] += g[b] * w[0] * base_slope[b]
+
+
 @sums
 def backward(one: Any, at: tuple[int, ...], sizes: tuple[int, ...], start: int, stop: int) -> None:
     """Gradients of the inputs start..stop, counted through all members.
@@ -102,25 +154,14 @@ def backward(one: Any, at: tuple[int, ...], sizes: tuple[int, ...], start: int, 
         for block in range(blocks):
             first = offset_by(pointer(at[3], one), (item * blocks + block) * record)
             begin = item // I * B + block * BLOCK
-            for b in range(min(BLOCK, B - block * BLOCK)):
+            gx = offset_by(pointer(gx_at, one), begin * I + item % I)
+            count = min(BLOCK, B - block * BLOCK)
+            if O == 1:
+                _single(one, first, count, K, I, c, gc, s, w, gw, offset_by(pointer(at[4], one), begin), gx, flags)
+                continue
+            for b in range(count):
                 g, f = offset_by(pointer(at[4], one), (begin + b) * O), int(first[b])
                 n, last, v = max(f, 0), min(f + k + 1, K), offset_by(first, (4 + max(-f, 0)) * BLOCK + b)
-                d = offset_by(v, (k + 1) * BLOCK)
-                result = one - one
-                if O == 1:
-                    for r in range(last - n):
-                        if gc_at:
-                            gc[n + r] += v[r * BLOCK] * g[0]
-                        if gx_at:
-                            result += d[r * BLOCK] * c[n + r]
-                    result *= g[0] * s[0]
-                    if gw_at:
-                        gw[0] += first[2 * BLOCK + b] * g[0]
-                    if gx_at:
-                        if kind:
-                            result += g[0] * w[0] * first[3 * BLOCK + b]
-                        pointer(gx_at, one)[(begin + b) * I + item % I] = result
-                    continue
                 e, h, v0, v1 = offset_by(c, n * O), offset_by(gc, n * O), first[2 * BLOCK + b], first[3 * BLOCK + b]
                 o, p0 = _strips(zeros(one, 32), 32, 0, O, last - n, e, h, v, s, w, gw, g, v0, v1, flags)
                 o, p1 = _strips(zeros(one, 8), 8, o, O, last - n, e, h, v, s, w, gw, g, v0, v1, flags)
@@ -129,7 +170,7 @@ def backward(one: Any, at: tuple[int, ...], sizes: tuple[int, ...], start: int, 
                 o, p4 = _strips(zeros(one, 1), 1, o, O, last - n, e, h, v, s, w, gw, g, v0, v1, flags)
                 result = p0 + p1 + p2 + p3 + p4
                 if gx_at:
-                    pointer(gx_at, one)[(begin + b) * I + item % I] = result
+                    gx[b * I] = result
         if gs_at:
             for o in range(O):
                 gs[o] = one - one

@@ -250,9 +250,12 @@ def forward(one: Any, at: tuple[int, ...], x_stride: int, sizes: tuple[int, ...]
                 out, f = offset_by(y, b * O), int(first[b])
                 n, last, v = max(f, 0), min(f + k + 1, K), offset_by(values, b + max(-f, 0) * BLOCK)
                 if O == 1:
-                    total = one - one
-                    for r in range(last - n):
-                        total += v[r * BLOCK] * c_edge[n + r]
+                    e, total = offset_by(c_edge, n), one - one
+                    if last - n == 4:
+                        total = (v[0] * e[0] + v[BLOCK] * e[1]) + (v[2 * BLOCK] * e[2] + v[3 * BLOCK] * e[3])
+                    else:
+                        for r in range(last - n):
+                            total += v[r * BLOCK] * e[r]
                     y[b] += s[0] * total
                     if kind:
                         y[b] += base[b] * w[0]

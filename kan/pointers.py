@@ -25,6 +25,7 @@ __all__ = [
     "splat",
     "store",
     "sums",
+    "sums_inside",
     "total",
     "zeros",
 ]
@@ -33,6 +34,7 @@ import math
 from typing import Any
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, register_model
@@ -44,6 +46,7 @@ BLOCK = 64
 exact = numba.njit(cache=True, nogil=True, error_model="numpy", no_cpython_wrapper=True)
 smooth = numba.njit(cache=True, nogil=True, error_model="numpy", no_cpython_wrapper=True, fastmath={"contract"})
 inlined = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, forceinline=True)
+sums_inside = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, fastmath={"reassoc", "contract"})
 sums = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 
 
@@ -194,8 +197,8 @@ def _power_of_two(typing_context: Any, exponent: Any, one: Any) -> Any:
         bits, digits, bias = (64, 52, 1023) if double else (32, 23, 127)
         integer = ir.IntType(bits)
         value = arguments[0]
-        if value.type.width > bits:
-            value = builder.trunc(value, integer)
+        if value.type.width < bits:
+            value = builder.sext(value, integer)
         shifted = builder.shl(builder.add(value, ir.Constant(integer, bias)), ir.Constant(integer, digits))
         return builder.bitcast(shifted, number)
 
@@ -232,7 +235,9 @@ def exp(x: Any, one: Any) -> Any:
     largest, log2e = _largest(one), cast(1.4426950408889634, one)
     inside = x if x < largest else largest
     inside = inside if inside > -largest else -largest  # and NaN is -largest
-    n = int(inside * log2e + cast(1024.5, one)) - 1024  # rounds, because what it cuts is positive
+    n = np.int32(
+        np.int32(inside * log2e + cast(1024.5, one)) - np.int32(1024)
+    )  # rounds, because what it cuts is positive
     whole = cast(n, one)
     r = inside - whole * cast(0.693145751953125, one) - whole * cast(1.4286068203094172e-06, one)
     result = one
