@@ -18,6 +18,7 @@ from continual.evaluation import Evaluator
 from continual.history import History
 from continual.models import StackedModel, trainable
 from continual.records import replace_file
+from continual.stepping import TrainingStep
 from continual.strategies import Strategy
 from tasks import Curriculum
 
@@ -154,6 +155,7 @@ class _Loop:
         self.observers, self.tick, self.checkpoint = observers, tick, checkpoint
         self.evaluator = Evaluator(curriculum)
         self.optimizer = make_optimizer(make, model)
+        self.take_step = TrainingStep(model, self.optimizer)
         self.history = History(alive=np.ones(model.members, dtype=bool))
         self.task = 0  # in training, or to begin next
         self.step = 0  # done within it
@@ -175,6 +177,7 @@ class _Loop:
         """Trains on the current task to its end."""
         if self.step == 0 and self.task > 0 and self.strategy.reset_optimizer:
             self.optimizer = make_optimizer(self.make, self.model)
+            self.take_step = TrainingStep(self.model, self.optimizer)
         data = self.strategy.training_data(self.curriculum.tasks, self.task)
         finite = torch.from_numpy(self.history.alive).to(data[0].device)
         while self.step < self.settings.steps:
@@ -193,17 +196,6 @@ class _Loop:
                     self.save()
         self.history.boundaries.append((self.task + 1) * self.settings.steps)
         self.end_row(self.task + 1)
-
-    def take_step(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        def closure() -> Tensor:
-            self.optimizer.zero_grad(set_to_none=True)
-            losses = (self.model(inputs) - targets).square().mean(dim=(1, 2))
-            losses.sum().backward()
-            return losses.detach()
-
-        # torch's annotation says float; what the closure returns is handed through as it is
-        result: Any = self.optimizer.step(closure)  # type: ignore[arg-type]
-        return result
 
     def evaluate(self, task: int, loss: NDArray[np.float64]) -> None:
         rmse = self.evaluator(self.model)
