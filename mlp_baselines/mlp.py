@@ -28,6 +28,15 @@ def parameter_count(layer_sizes: Sequence[int]) -> int:
     return sum((i + 1) * o for i, o in zip(layer_sizes[:-1], layer_sizes[1:], strict=True))
 
 
+def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """x W + b of every member; x (M, B, I), W (M, I, O), b (M, 1, O)."""
+    if weight.shape[2] == 1 and weight.shape[0] > 1:
+        # batched matrix products are at their worst with a single column: forward and backward of a network with one
+        # output and 10 or 32 members take 1.4 to 1.9 times as long with them
+        return (x * weight.transpose(1, 2)).sum(dim=-1, keepdim=True) + bias
+    return torch.baddbmm(bias, x, weight)
+
+
 class MLP(nn.Module):
     r"""Affine layers with one nonlinearity between them, \(x_{l+1} = \sigma(x_l W_l + b_l)\), the last one affine.
 
@@ -106,7 +115,7 @@ class MLP(nn.Module):
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if index:
                 x = activate(self.omega * x if self.activation == "sine" else x)
-            x = torch.baddbmm(bias, x, weight)
+            x = _affine(x, weight, bias)
         return x
 
     def flops(self) -> int:
