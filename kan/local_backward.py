@@ -4,7 +4,21 @@ __all__ = ["backward"]
 
 from typing import Any
 
-from kan.pointers import BLOCK, inlined, load, multiply_add, offset_by, pointer, store, sums, sums_inside, total, zeros
+from kan.pointers import (
+    BLOCK,
+    inlined,
+    integers,
+    load,
+    multiply_add,
+    offset_by,
+    plus,
+    pointer,
+    store,
+    sums,
+    sums_inside,
+    total,
+    zeros,
+)
 
 
 @inlined
@@ -13,63 +27,116 @@ def _strips(
     lanes: int,
     o: int,
     O: int,  # noqa: E741
-    live: int,
-    c: Any,
-    gc: Any,
-    v: Any,
+    count: int,
+    first: Any,
+    K: int,
+    c_edge: Any,
+    gc_edge: Any,
     s: Any,
     w: Any,
     gw: Any,
     g: Any,
-    base: Any,
-    base_slope: Any,
     flags: Any,
-) -> Any:
-    """Gradients through the outputs from o on, `lanes` at a time; returns where it stopped and its part of dx."""
+) -> int:
+    """Gradients of a block through the outputs from o on, `lanes` at a time; returns where it stopped.
+
+    Samples of one interval that follow each other share what was loaded of the coefficients, and their sums are written
+    once. What the outputs add to dx is gathered in the record's second row.
+    """
     kind, want_x, want_c, want_w, k = flags
-    d = offset_by(v, (k + 1) * BLOCK)
-    part = zero
+    base, base_slope, order = (
+        offset_by(first, 2 * BLOCK),
+        offset_by(first, 3 * BLOCK),
+        integers(offset_by(first, 4 * BLOCK)),
+    )
+    gx, values = offset_by(first, BLOCK), offset_by(first, 5 * BLOCK)
     while o + lanes <= O:
-        up, edge = load(offset_by(g, o), zero), offset_by(c, o)
-        # before anything is written: coefficients and their gradients often lie a multiple of 4 KiB apart, and a read
-        # waits for a write that looks like it in its last 12 bits
-        if want_x:
-            slope = zero
+        scale = load(offset_by(s, o), zero)
+        weight = load(offset_by(w, o), zero) if kind else zero
+        weight_sum = zero
+        i = 0
+        while i < count:
+            f = first[order[i]]
+            n, skipped = max(int(f), 0), max(-int(f), 0)
+            live = min(int(f) + k + 1, K) - n
+            edge, sums_edge = offset_by(c_edge, n * O + o), offset_by(gc_edge, n * O + o)
             if live == 4:
-                c1, c2, c3 = offset_by(edge, O), offset_by(edge, 2 * O), offset_by(edge, 3 * O)
-                slope = multiply_add(d[3 * BLOCK], load(c3, zero), slope)
-                slope = multiply_add(d[2 * BLOCK], load(c2, zero), slope)
-                slope = multiply_add(d[BLOCK], load(c1, zero), slope)
-                slope = multiply_add(d[0], load(edge, zero), slope)
+                h1, h2, h3 = offset_by(sums_edge, O), offset_by(sums_edge, 2 * O), offset_by(sums_edge, 3 * O)
+                c0, c1 = load(edge, zero), load(offset_by(edge, O), zero)
+                c2, c3 = load(offset_by(edge, 2 * O), zero), load(offset_by(edge, 3 * O), zero)
+                sum0 = sum1 = sum2 = sum3 = zero
+                if want_c:
+                    sum0, sum1, sum2, sum3 = load(sums_edge, zero), load(h1, zero), load(h2, zero), load(h3, zero)
+                while i < count and first[order[i]] == f:
+                    b = order[i]
+                    v, up = offset_by(values, skipped * BLOCK + b), load(offset_by(g, b * O + o), zero)
+                    sum0, sum1 = multiply_add(v[0], up, sum0), multiply_add(v[BLOCK], up, sum1)
+                    sum2, sum3 = multiply_add(v[2 * BLOCK], up, sum2), multiply_add(v[3 * BLOCK], up, sum3)
+                    if want_x:
+                        d = offset_by(v, (k + 1) * BLOCK)
+                        slope = multiply_add(d[0], c0, multiply_add(d[BLOCK], c1, zero))
+                        slope = multiply_add(d[2 * BLOCK], c2, multiply_add(d[3 * BLOCK], c3, slope))
+                        slope = multiply_add(scale, slope, zero)
+                        if kind:
+                            slope = multiply_add(base_slope[b], weight, slope)
+                        gx[b] += total(multiply_add(slope, up, zero))
+                    if want_w:
+                        weight_sum = multiply_add(base[b], up, weight_sum)
+                    i += 1
+                if want_c:
+                    store(sums_edge, sum0)
+                    store(h1, sum1)
+                    store(h2, sum2)
+                    store(h3, sum3)
             else:
+                b = order[i]
+                v, up, slope = offset_by(values, skipped * BLOCK + b), load(offset_by(g, b * O + o), zero), zero
                 for r in range(live):
-                    slope = multiply_add(d[r * BLOCK], load(offset_by(edge, r * O), zero), slope)
-            slope = multiply_add(load(offset_by(s, o), zero), slope, zero)
-            if kind:
-                slope = multiply_add(base_slope, load(offset_by(w, o), zero), slope)
-            part = multiply_add(slope, up, part)
-        if want_c:
-            h0 = offset_by(gc, o)
-            if live == 4:
-                h1, h2, h3 = offset_by(h0, O), offset_by(h0, 2 * O), offset_by(h0, 3 * O)
-                sum0, sum1 = multiply_add(v[0], up, load(h0, zero)), multiply_add(v[BLOCK], up, load(h1, zero))
-                sum2, sum3 = (
-                    multiply_add(v[2 * BLOCK], up, load(h2, zero)),
-                    multiply_add(v[3 * BLOCK], up, load(h3, zero)),
-                )
-                store(h0, sum0)
-                store(h1, sum1)
-                store(h2, sum2)
-                store(h3, sum3)
-            else:
-                for r in range(live):
-                    h = offset_by(h0, r * O)
-                    store(h, multiply_add(v[r * BLOCK], up, load(h, zero)))
+                    if want_x:
+                        slope = multiply_add(v[(k + 1 + r) * BLOCK], load(offset_by(edge, r * O), zero), slope)
+                    if want_c:
+                        h = offset_by(sums_edge, r * O)
+                        store(h, multiply_add(v[r * BLOCK], up, load(h, zero)))
+                if want_x:
+                    slope = multiply_add(scale, slope, zero)
+                    if kind:
+                        slope = multiply_add(base_slope[b], weight, slope)
+                    gx[b] += total(multiply_add(slope, up, zero))
+                if want_w:
+                    weight_sum = multiply_add(base[b], up, weight_sum)
+                i += 1
         if want_w:
             h = offset_by(gw, o)
-            store(h, multiply_add(base, up, load(h, zero)))
+            store(h, plus(weight_sum, load(h, zero)))
         o += lanes
-    return o, total(part)
+    return o
+
+
+@inlined
+def _scale(
+    zero: Any,
+    lanes: int,
+    o: int,
+    O: int,  # noqa: E741
+    K: int,
+    c: Any,
+    gc: Any,
+    s: Any,
+    gs: Any,
+    want_s: bool,
+) -> int:
+    """From the gradient in s · c that of s and of c, for the outputs from o on; returns where it stopped."""
+    while o + lanes <= O:
+        factor, part = load(offset_by(s, o), zero), zero
+        for n in range(o, o + K * O, O):
+            gradient = load(offset_by(gc, n), zero)
+            if want_s:
+                part = multiply_add(load(offset_by(c, n), zero), gradient, part)
+            store(offset_by(gc, n), multiply_add(factor, gradient, zero))
+        if want_s:
+            store(offset_by(gs, o), part)
+        o += lanes
+    return o
 
 
 @sums_inside
@@ -98,7 +165,7 @@ def _single(
         gw[0] += part
     for b in range(count):
         f = int(first[b])
-        n, last, v, up = max(f, 0), min(f + k + 1, K), offset_by(first, (4 + max(-f, 0)) * BLOCK + b), g[b]
+        n, last, v, up = max(f, 0), min(f + k + 1, K), offset_by(first, (5 + max(-f, 0)) * BLOCK + b), g[b]
         d, e, h = offset_by(v, (k + 1) * BLOCK), offset_by(c, n), offset_by(gc, n)
         if last - n == 4:
             if want_c:
@@ -139,14 +206,16 @@ def backward(one: Any, at: tuple[int, ...], sizes: tuple[int, ...], start: int, 
     B, I, N, O, k, kind = sizes  # noqa: E741
     gx_at, gc_at, gs_at, gw_at = at[5], at[6], at[7], at[8]
     flags = (kind, gx_at != 0, gc_at != 0, gw_at != 0, k)
-    K, record = N - k - 1, (2 * k + 6) * BLOCK
+    K, record = N - k - 1, (2 * k + 7) * BLOCK
     blocks = (B + BLOCK - 1) // BLOCK
     for item in range(start, stop):
         c, gc = offset_by(pointer(at[0], one), item * K * O), offset_by(pointer(gc_at, one), item * K * O)
         s, gs = offset_by(pointer(at[1], one), item * O), offset_by(pointer(gs_at, one), item * O)
         w, gw = offset_by(pointer(at[2], one), item * O), offset_by(pointer(gw_at, one), item * O)
         if gc_at:
-            for o in range(K * O):
+            for o in range(0, K * O - 7, 8):
+                store(offset_by(gc, o), zeros(one, 8))
+            for o in range(K * O // 8 * 8, K * O):
                 gc[o] = one - one
         if gw_at:
             for o in range(O):
@@ -156,28 +225,21 @@ def backward(one: Any, at: tuple[int, ...], sizes: tuple[int, ...], start: int, 
             begin = item // I * B + block * BLOCK
             gx = offset_by(pointer(gx_at, one), begin * I + item % I)
             count = min(BLOCK, B - block * BLOCK)
+            g = offset_by(pointer(at[4], one), begin * O)
             if O == 1:
-                _single(one, first, count, K, I, c, gc, s, w, gw, offset_by(pointer(at[4], one), begin), gx, flags)
+                _single(one, first, count, K, I, c, gc, s, w, gw, g, gx, flags)
                 continue
-            for b in range(count):
-                g, f = offset_by(pointer(at[4], one), (begin + b) * O), int(first[b])
-                n, last, v = max(f, 0), min(f + k + 1, K), offset_by(first, (4 + max(-f, 0)) * BLOCK + b)
-                e, h, v0, v1 = offset_by(c, n * O), offset_by(gc, n * O), first[2 * BLOCK + b], first[3 * BLOCK + b]
-                o, p0 = _strips(zeros(one, 32), 32, 0, O, last - n, e, h, v, s, w, gw, g, v0, v1, flags)
-                o, p1 = _strips(zeros(one, 8), 8, o, O, last - n, e, h, v, s, w, gw, g, v0, v1, flags)
-                o, p2 = _strips(zeros(one, 4), 4, o, O, last - n, e, h, v, s, w, gw, g, v0, v1, flags)
-                o, p3 = _strips(zeros(one, 2), 2, o, O, last - n, e, h, v, s, w, gw, g, v0, v1, flags)
-                o, p4 = _strips(zeros(one, 1), 1, o, O, last - n, e, h, v, s, w, gw, g, v0, v1, flags)
-                result = p0 + p1 + p2 + p3 + p4
-                if gx_at:
-                    gx[b * I] = result
-        if gs_at:
-            for o in range(O):
-                gs[o] = one - one
-            for n in range(K):
-                for o in range(O):
-                    gs[o] += gc[n * O + o] * c[n * O + o]
+            part = offset_by(first, BLOCK)
+            for b in range(BLOCK):
+                part[b] = one - one
+            o = _strips(zeros(one, 32), 32, 0, O, count, first, K, c, gc, s, w, gw, g, flags)
+            o = _strips(zeros(one, 8), 8, o, O, count, first, K, c, gc, s, w, gw, g, flags)
+            o = _strips(zeros(one, 4), 4, o, O, count, first, K, c, gc, s, w, gw, g, flags)
+            _strips(zeros(one, 1), 1, o, O, count, first, K, c, gc, s, w, gw, g, flags)
+            if gx_at:
+                for b in range(count):
+                    gx[b * I] = part[b]
         if gc_at:
-            for n in range(K):
-                for o in range(O):
-                    gc[n * O + o] *= s[o]
+            o = _scale(zeros(one, 32), 32, 0, O, K, c, gc, s, gs, gs_at != 0)
+            o = _scale(zeros(one, 8), 8, o, O, K, c, gc, s, gs, gs_at != 0)
+            _scale(zeros(one, 1), 1, o, O, K, c, gc, s, gs, gs_at != 0)

@@ -12,6 +12,7 @@ from kan.pointers import (
     exact,
     exp,
     inlined,
+    integers,
     load,
     multiply_add,
     multiply_then_add,
@@ -21,6 +22,7 @@ from kan.pointers import (
     splat,
     store,
     sums,
+    sums_inside,
     zeros,
 )
 
@@ -171,37 +173,112 @@ def _base(one: Any, x: Any, stride: int, count: int, kind: int, value: Any, slop
         slope[b] = (one + p * (one - sigmoid)) * sigmoid
 
 
+@exact
+def _sort(first: Any, count: int, N: int, k: int, sorts: int, order: Any, ends: Any) -> None:
+    """Puts samples in the order of their intervals, of which there are at most BLOCK, by counting; or leaves them."""
+    if not sorts:
+        for b in range(count):
+            order[b] = b
+        return
+    for j in range(N):
+        ends[j] = 0
+    for b in range(count):
+        ends[int(first[b]) + k] += 1
+    total = 0
+    for j in range(N):
+        total += ends[j]
+        ends[j] = total
+    for b in range(count - 1, -1, -1):
+        j = int(first[b]) + k
+        ends[j] -= 1
+        order[ends[j]] = b
+
+
+@sums_inside
+def _single(
+    one: Any,
+    first: Any,
+    count: int,
+    K: int,
+    k: int,
+    c: Any,
+    s: Any,
+    w: Any,
+    kind: int,
+    base: Any,
+    values: Any,
+    y: Any,
+) -> None:
+    """The same where there is one output."""
+    for b in range(count):
+        f = int(first[b])
+        n, last, v = max(f, 0), min(f + k + 1, K), offset_by(values, b + max(-f, 0) * BLOCK)
+        e, spline = offset_by(c, n), one - one
+        if last - n == 4:
+            spline = (v[0] * e[0] + v[BLOCK] * e[1]) + (v[2 * BLOCK] * e[2] + v[3 * BLOCK] * e[3])
+        else:
+            for r in range(last - n):
+                spline += v[r * BLOCK] * e[r]
+        y[b] += s[0] * spline
+        if kind:
+            y[b] += base[b] * w[0]
+
+
 @inlined
 def _strips(
     zero: Any,
     lanes: int,
     o: int,
     O: int,  # noqa: E741
-    live: int,
-    c: Any,
-    v: Any,
+    count: int,
+    order: Any,
+    first: Any,
+    values: Any,
+    k: int,
+    K: int,
+    c_edge: Any,
     s: Any,
     w: Any,
     kind: int,
     base: Any,
-    out: Any,
+    y: Any,
 ) -> int:
-    """Adds live bases and base function to the outputs from o on, `lanes` at a time while that many are left."""
+    """Adds live bases and base function to the outputs from o on, `lanes` at a time; returns where it stopped.
+
+    Samples of one interval that follow each other share what was loaded of the coefficients.
+    """
     while o + lanes <= O:
-        spline, edge = zero, offset_by(c, o)
-        if live == 4:
-            c1, c2, c3 = offset_by(edge, O), offset_by(edge, 2 * O), offset_by(edge, 3 * O)
-            spline = multiply_add(v[3 * BLOCK], load(c3, zero), spline)
-            spline = multiply_add(v[2 * BLOCK], load(c2, zero), spline)
-            spline = multiply_add(v[BLOCK], load(c1, zero), spline)
-            spline = multiply_add(v[0], load(edge, zero), spline)
-        else:
-            for r in range(live):
-                spline = multiply_add(v[r * BLOCK], load(offset_by(edge, r * O), zero), spline)
-        y = multiply_add(load(offset_by(s, o), zero), spline, load(offset_by(out, o), zero))
-        if kind:
-            y = multiply_add(base, load(offset_by(w, o), zero), y)
-        store(offset_by(out, o), y)
+        scale = load(offset_by(s, o), zero)
+        weight = load(offset_by(w, o), zero) if kind else zero
+        i = 0
+        while i < count:
+            f = first[order[i]]
+            n, skipped = max(int(f), 0), max(-int(f), 0)
+            live = min(int(f) + k + 1, K) - n
+            edge = offset_by(c_edge, n * O + o)
+            if live == 4:
+                c0, c1 = load(edge, zero), load(offset_by(edge, O), zero)
+                c2, c3 = load(offset_by(edge, 2 * O), zero), load(offset_by(edge, 3 * O), zero)
+                while i < count and first[order[i]] == f:
+                    b = order[i]
+                    v, out = offset_by(values, skipped * BLOCK + b), offset_by(y, b * O + o)
+                    spline = multiply_add(v[0], c0, multiply_add(v[BLOCK], c1, zero))
+                    spline = multiply_add(v[2 * BLOCK], c2, multiply_add(v[3 * BLOCK], c3, spline))
+                    result = multiply_add(scale, spline, load(out, zero))
+                    if kind:
+                        result = multiply_add(base[b], weight, result)
+                    store(out, result)
+                    i += 1
+            else:
+                b = order[i]
+                v, out, spline = offset_by(values, skipped * BLOCK + b), offset_by(y, b * O + o), zero
+                for r in range(live):
+                    spline = multiply_add(v[r * BLOCK], load(offset_by(edge, r * O), zero), spline)
+                result = multiply_add(scale, spline, load(out, zero))
+                if kind:
+                    result = multiply_add(base[b], weight, result)
+                store(out, result)
+                i += 1
         o += lanes
     return o
 
@@ -219,8 +296,8 @@ def forward(one: Any, at: tuple[int, ...], x_stride: int, sizes: tuple[int, ...]
         stop: one after the last block.
     """
     B, I, N, O, k, uniform, kind, slopes, keep = sizes  # noqa: E741
-    K, record = N - k - 1, (2 * k + 6) * BLOCK
-    blocks = (B + BLOCK - 1) // BLOCK
+    K, record = N - k - 1, (2 * k + 7) * BLOCK
+    blocks, sorts = (B + BLOCK - 1) // BLOCK, N <= BLOCK and O >= 8  # where it pays
     for item in range(start, stop):
         m, block = item // blocks, item % blocks
         begin = block * BLOCK
@@ -230,39 +307,28 @@ def forward(one: Any, at: tuple[int, ...], x_stride: int, sizes: tuple[int, ...]
             y[o] = one - one
         for edge in range(m * I, (m + 1) * I):
             first = offset_by(pointer(at[6], one), (edge * blocks + block if keep else item) * record)
-            u, base, values = offset_by(first, BLOCK), offset_by(first, 2 * BLOCK), offset_by(first, 4 * BLOCK)
-            slope = offset_by(values, (k + 1) * BLOCK)
+            u, base, values = offset_by(first, BLOCK), offset_by(first, 2 * BLOCK), offset_by(first, 5 * BLOCK)
+            slope, order = offset_by(values, (k + 1) * BLOCK), integers(offset_by(first, 4 * BLOCK))
             x = offset_by(pointer(at[0], one), m * x_stride + begin * I + edge - m * I)
             t = offset_by(pointer(at[1], one), edge * N)
             if uniform:
                 step = _find_uniform(one, x, I, count, t, N, k, first, u)
+                _sort(first, count, N, k, sorts, order, integers(values))
                 _horner(one, u, pointer(at[5], one), k, values)
                 if slopes:
                     _horner_slopes(one, u, pointer(at[5], one), k, step, slope)
             else:
                 step = _find(one, x, I, count, t, N, k, first, u)
+                _sort(first, count, N, k, sorts, order, integers(values))
                 _triangle(one, u, count, first, t, N, k, step, values, slope)
             if kind:
                 _base(one, x, I, count, kind, base, offset_by(base, BLOCK))
             c_edge = offset_by(pointer(at[2], one), edge * K * O)
             s, w = offset_by(pointer(at[3], one), edge * O), offset_by(pointer(at[4], one), edge * O)
-            for b in range(count):
-                out, f = offset_by(y, b * O), int(first[b])
-                n, last, v = max(f, 0), min(f + k + 1, K), offset_by(values, b + max(-f, 0) * BLOCK)
-                if O == 1:
-                    e, total = offset_by(c_edge, n), one - one
-                    if last - n == 4:
-                        total = (v[0] * e[0] + v[BLOCK] * e[1]) + (v[2 * BLOCK] * e[2] + v[3 * BLOCK] * e[3])
-                    else:
-                        for r in range(last - n):
-                            total += v[r * BLOCK] * e[r]
-                    y[b] += s[0] * total
-                    if kind:
-                        y[b] += base[b] * w[0]
-                    continue
-                c, v0 = offset_by(c_edge, n * O), base[b] if kind else one
-                o = _strips(zeros(one, 32), 32, 0, O, last - n, c, v, s, w, kind, v0, out)
-                o = _strips(zeros(one, 8), 8, o, O, last - n, c, v, s, w, kind, v0, out)
-                o = _strips(zeros(one, 4), 4, o, O, last - n, c, v, s, w, kind, v0, out)
-                o = _strips(zeros(one, 2), 2, o, O, last - n, c, v, s, w, kind, v0, out)
-                _strips(zeros(one, 1), 1, o, O, last - n, c, v, s, w, kind, v0, out)
+            if O == 1:
+                _single(one, first, count, K, k, c_edge, s, w, kind, base, values, y)
+                continue
+            o = _strips(zeros(one, 32), 32, 0, O, count, order, first, values, k, K, c_edge, s, w, kind, base, y)
+            o = _strips(zeros(one, 8), 8, o, O, count, order, first, values, k, K, c_edge, s, w, kind, base, y)
+            o = _strips(zeros(one, 4), 4, o, O, count, order, first, values, k, K, c_edge, s, w, kind, base, y)
+            _strips(zeros(one, 1), 1, o, O, count, order, first, values, k, K, c_edge, s, w, kind, base, y)

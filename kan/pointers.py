@@ -5,8 +5,9 @@ work of a small layer is ten; `kan.local` checks shapes before. Numba's cache no
 only: after a change in this file, touch those of the kernels.
 
 Samples go in blocks of `BLOCK`. What is known about one block of one input is a *record* of `record_rows(k)` rows of
-`BLOCK` numbers: index of the first live basis (-k to K), the place within its interval (or x), b(x), b'(x), the k + 1
-values, the k + 1 slopes. Forward fills the records, backward reads them.
+`BLOCK` numbers: index of the first live basis (-k to K), the place within its interval (or x), b(x), b'(x), the order
+of the samples by interval (32-bit integers), the k + 1 values, the k + 1 slopes. Forward fills the records, backward
+reads them.
 """
 
 __all__ = [
@@ -15,13 +16,16 @@ __all__ = [
     "exact",
     "exp",
     "inlined",
+    "integers",
     "load",
     "multiply_add",
     "multiply_then_add",
     "offset_by",
+    "plus",
     "pointer",
     "record_rows",
     "smooth",
+    "sorts",
     "splat",
     "store",
     "sums",
@@ -50,9 +54,17 @@ sums_inside = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=Tru
 sums = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 
 
+def sorts(knots: int, outputs: int) -> bool:
+    """Whether samples are taken in the order of their intervals, so that coefficients stay in registers for a while.
+
+    It pays where a block has several samples an interval and a sample work enough.
+    """
+    return knots <= BLOCK and outputs >= 8
+
+
 def record_rows(spline_order: int) -> int:
     """Rows of a record."""
-    return 2 * spline_order + 6
+    return 2 * spline_order + 7
 
 
 @intrinsic
@@ -73,6 +85,16 @@ def offset_by(typing_context: Any, pointer: Any, offset: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]])
 
     return pointer(pointer, offset), code
+
+
+@intrinsic
+def integers(typing_context: Any, pointer: Any) -> Any:
+    """The same address as one of 32-bit integers."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.int32)(pointer), code
 
 
 @intrinsic
@@ -174,15 +196,27 @@ def multiply_then_add(typing_context: Any, factor: Any, vector: Any, summand: An
 
 
 @intrinsic
+def plus(typing_context: Any, left: Any, right: Any) -> Any:
+    """The sum of two vectors."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return builder.fadd(arguments[0], arguments[1])
+
+    return left(left, right), code
+
+
+@intrinsic
 def total(typing_context: Any, vector: Any) -> Any:
     """The sum of the lanes."""
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        lanes = [builder.extract_element(arguments[0], ir.Constant(ir.IntType(32), i)) for i in range(vector.lanes)]
-        while len(lanes) > 1:
-            half = len(lanes) // 2
-            lanes = [builder.fadd(a, b) for a, b in zip(lanes[:half], lanes[half:], strict=True)]
-        return lanes[0]
+        sums, lanes = arguments[0], vector.lanes
+        while lanes > 1:
+            lanes //= 2
+            halves = (ir.Constant(ir.VectorType(ir.IntType(32), lanes), list(range(i, i + lanes))) for i in (0, lanes))
+            undefined = ir.Constant(sums.type, ir.Undefined)
+            sums = builder.fadd(*(builder.shuffle_vector(sums, undefined, half) for half in halves))
+        return builder.extract_element(sums, ir.Constant(ir.IntType(32), 0))
 
     return vector.number(vector), code
 
