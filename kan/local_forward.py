@@ -14,6 +14,7 @@ from kan.pointers import (
     inlined,
     integers,
     load,
+    load_first,
     multiply_add,
     multiply_then_add,
     offset_by,
@@ -21,6 +22,7 @@ from kan.pointers import (
     smooth,
     splat,
     store,
+    store_first,
     sums,
     sums_inside,
     zeros,
@@ -283,6 +285,66 @@ def _strips(
     return o
 
 
+@inlined
+def _rest(
+    zero: Any,
+    lanes: int,
+    o: int,
+    O: int,  # noqa: E741
+    count: int,
+    order: Any,
+    first: Any,
+    values: Any,
+    k: int,
+    K: int,
+    c_edge: Any,
+    s: Any,
+    w: Any,
+    kind: int,
+    base: Any,
+    y: Any,
+) -> int:
+    """Adds live bases and base function to the outputs from o on, `lanes` at a time; returns where it stopped.
+
+    Samples of one interval that follow each other share what was loaded of the coefficients.
+    """
+    while o < O:
+        room = O - o
+        scale = load_first(offset_by(s, o), room, zero)
+        weight = load_first(offset_by(w, o), room, zero) if kind else zero
+        i = 0
+        while i < count:
+            f = first[order[i]]
+            n, skipped = max(int(f), 0), max(-int(f), 0)
+            live = min(int(f) + k + 1, K) - n
+            edge = offset_by(c_edge, n * O + o)
+            if live == 4:
+                c0, c1 = load_first(edge, room, zero), load_first(offset_by(edge, O), room, zero)
+                c2, c3 = load_first(offset_by(edge, 2 * O), room, zero), load_first(offset_by(edge, 3 * O), room, zero)
+                while i < count and first[order[i]] == f:
+                    b = order[i]
+                    v, out = offset_by(values, skipped * BLOCK + b), offset_by(y, b * O + o)
+                    spline = multiply_add(v[0], c0, multiply_add(v[BLOCK], c1, zero))
+                    spline = multiply_add(v[2 * BLOCK], c2, multiply_add(v[3 * BLOCK], c3, spline))
+                    result = multiply_add(scale, spline, load_first(out, room, zero))
+                    if kind:
+                        result = multiply_add(base[b], weight, result)
+                    store_first(out, room, result)
+                    i += 1
+            else:
+                b = order[i]
+                v, out, spline = offset_by(values, skipped * BLOCK + b), offset_by(y, b * O + o), zero
+                for r in range(live):
+                    spline = multiply_add(v[r * BLOCK], load_first(offset_by(edge, r * O), room, zero), spline)
+                result = multiply_add(scale, spline, load_first(out, room, zero))
+                if kind:
+                    result = multiply_add(base[b], weight, result)
+                store_first(out, room, result)
+                i += 1
+        o += lanes
+    return o
+
+
 @sums
 def forward(one: Any, at: tuple[int, ...], x_stride: int, sizes: tuple[int, ...], start: int, stop: int) -> None:
     """Outputs of the blocks of samples start..stop, counted through all members.
@@ -329,6 +391,5 @@ def forward(one: Any, at: tuple[int, ...], x_stride: int, sizes: tuple[int, ...]
                 _single(one, first, count, K, k, c_edge, s, w, kind, base, values, y)
                 continue
             o = _strips(zeros(one, 32), 32, 0, O, count, order, first, values, k, K, c_edge, s, w, kind, base, y)
-            o = _strips(zeros(one, 8), 8, o, O, count, order, first, values, k, K, c_edge, s, w, kind, base, y)
-            o = _strips(zeros(one, 4), 4, o, O, count, order, first, values, k, K, c_edge, s, w, kind, base, y)
-            _strips(zeros(one, 1), 1, o, O, count, order, first, values, k, K, c_edge, s, w, kind, base, y)
+            o = _strips(zeros(one, 16), 16, o, O, count, order, first, values, k, K, c_edge, s, w, kind, base, y)
+            _rest(zeros(one, 8), 8, o, O, count, order, first, values, k, K, c_edge, s, w, kind, base, y)

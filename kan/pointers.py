@@ -18,6 +18,7 @@ __all__ = [
     "inlined",
     "integers",
     "load",
+    "load_first",
     "multiply_add",
     "multiply_then_add",
     "offset_by",
@@ -28,6 +29,7 @@ __all__ = [
     "sorts",
     "splat",
     "store",
+    "store_first",
     "sums",
     "sums_inside",
     "total",
@@ -41,9 +43,11 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
 BLOCK = 64
+_LLVM_NAMES = {types.float32: "f32", types.float64: "f64"}
 
 # intervals are found by the comparisons of the reference, bit for bit; elsewhere products and sums may be fused, and
 # sums reordered, which leaves NaN and inf alone
@@ -161,6 +165,47 @@ def store(typing_context: Any, pointer: Any, vector: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(pointer, vector), code
+
+
+def _first_lanes(builder: ir.IRBuilder, count: Any, lanes: int) -> Any:
+    """A mask that is true in the first `count` lanes."""
+    vector = ir.VectorType(count.type, lanes)
+    return builder.icmp_signed("<", ir.Constant(vector, list(range(lanes))), _splat(builder, count, vector))
+
+
+@intrinsic
+def load_first(typing_context: Any, pointer: Any, count: Any, like: Any) -> Any:
+    """The vector at an address of which only the first `count` numbers are read, with zeros for the others."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        vector = context.get_value_type(signature.return_type)
+        at = builder.bitcast(arguments[0], vector.as_pointer())
+        mask = _first_lanes(builder, arguments[1], vector.count)
+        align = ir.Constant(ir.IntType(32), vector.element.get_abi_size(context.target_data))
+        kind = ir.FunctionType(vector, [at.type, align.type, mask.type, vector])
+        name = f"llvm.masked.load.v{vector.count}{_LLVM_NAMES[signature.return_type.number]}.p0"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(function, [at, align, mask, ir.Constant(vector, None)])
+
+    return like(pointer, count, like), code
+
+
+@intrinsic
+def store_first(typing_context: Any, pointer: Any, count: Any, vector: Any) -> Any:
+    """Writes the first `count` numbers of the vector to an address."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        value = arguments[2]
+        at = builder.bitcast(arguments[0], value.type.as_pointer())
+        mask = _first_lanes(builder, arguments[1], value.type.count)
+        align = ir.Constant(ir.IntType(32), value.type.element.get_abi_size(context.target_data))
+        kind = ir.FunctionType(ir.VoidType(), [value.type, at.type, align.type, mask.type])
+        name = f"llvm.masked.store.v{value.type.count}{_LLVM_NAMES[vector.number]}.p0"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        builder.call(function, [value, at, align, mask])
+        return context.get_dummy_value()
+
+    return types.void(pointer, count, vector), code
 
 
 @intrinsic
