@@ -1,0 +1,78 @@
+"""Times KANs against MLPs and other implementations, in turns: `python -m scripts.benchmark --help`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+_EXAMPLES = """
+examples:
+  python -m scripts.benchmark                                   the whole table, about ten minutes
+  python -m scripts.benchmark --quick                           a first look, under a minute
+  python -m scripts.benchmark --case 2,5,1:5:1000 --members 1 32 --threads 2
+  python -m scripts.benchmark --device cuda --batch 65536 --members 1 32
+  python -m scripts.benchmark --peer pykan=/venvs/pykan/bin/python --peer efficient-kan=python3:/src/efficient-kan/src
+"""
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.benchmark",
+        description="Times forward, forward+backward and whole training steps (Adam) of KANs, of the parameter-matched "
+        "MLP, of a dense Cox–de Boor KAN, and of other implementations. Contenders take turns in one process; what is "
+        "printed are ratios of medians with the quartiles of the ratios of single rounds.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--case", nargs="+", metavar="SIZES:GRID:BATCH", help="instead of the standard eight")
+    parser.add_argument("--batch", type=int, help="samples of a step, instead of each case's own")
+    parser.add_argument("--members", type=int, nargs="+", default=[1, 10, 32])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    parser.add_argument(
+        "--peer", action="append", default=[], metavar="KIND=PYTHON[:FOLDER]", help="pykan or efficient-kan"
+    )
+    parser.add_argument(
+        "--grids", type=int, nargs="*", default=[5, 10, 20, 50, 100, 200], help="grid sizes of the figure"
+    )
+    parser.add_argument("--memory", action="append", metavar="SIZES:GRID:BATCH", help="peak memory of these cases")
+    parser.add_argument(
+        "--peaks", type=int, metavar="STEPS", default=100, help="steps a task of five peaks; 0 for none"
+    )
+    parser.add_argument("--quick", action="store_true", help="few rounds, whole steps only, no memory, no five peaks")
+    parser.add_argument("--output", type=Path, default=Path("results/benchmark"))
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measures, prints, and writes table.md, table.csv and figure.png."""
+    options = _arguments()
+    import torch  # not before --help has been answered
+
+    from scripts.benchmark.cases import CASES, Case
+    from scripts.benchmark.peers import PeerError
+    from scripts.benchmark.suite import run
+
+    try:
+        cases = [Case.parse(text) for text in options.case] if options.case else list(CASES)
+        standard = [] if options.quick else ["256,256,256:200:512"]
+        memory = [Case.parse(text) for text in options.memory or standard]
+        counts = [
+            *options.members,
+            *options.threads,
+            *options.grids,
+            *([options.batch] if options.batch is not None else []),
+        ]
+        if min(counts) < 1 or options.peaks < 0:
+            raise ValueError("members, threads, grids and batch must be at least 1, peaks at least 0")
+        if options.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("--device cuda, but torch finds no CUDA device here")
+        run(options, cases, memory)
+    except (ValueError, PeerError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+
+
+if __name__ == "__main__":
+    main()
