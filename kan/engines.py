@@ -3,6 +3,7 @@ r"""One differentiable spline operation and the engines that compute it; all agr
 "dense" is plain torch: all K bases of every input, then one matrix product. It runs on every device and in every
 floating dtype, can be differentiated any number of times, and is what the others are held to. "local" is a compiled
 CPU kernel that touches only the k + 1 bases alive at an input: O(k) operations an edge whatever the grid size.
+"triton" does the same on CUDA devices, but for the gradients of coefficients, which are products of small matrices.
 """
 
 __all__ = ["ENGINES", "Engine", "choose_engine", "spline_sum"]
@@ -13,17 +14,23 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from kan.cuda import triton_runs, triton_sum
 from kan.local import local_sum
 from kan.reference import BASES, Base, dense_sum
 
-Engine = Literal["auto", "dense", "local"]
+Engine = Literal["auto", "dense", "local", "triton"]
 
-ENGINES: dict[str, Callable[..., Tensor]] = {"dense": dense_sum, "local": local_sum}
+ENGINES: dict[str, Callable[..., Tensor]] = {"dense": dense_sum, "local": local_sum, "triton": triton_sum}
 
 
 def choose_engine(x: Tensor) -> str:
-    """The engine that "auto" stands for: "local" on the CPU in float32 and float64, "dense" for everything else."""
-    return "local" if _local_runs(x) else "dense"
+    """The engine that "auto" stands for: in float32 and float64 "local" on the CPU and "triton" on CUDA devices.
+
+    "dense" in everything else, and where Triton is missing or too old, or the device is.
+    """
+    if _local_runs(x):
+        return "local"
+    return "triton" if triton_runs(x) else "dense"
 
 
 def _local_runs(x: Tensor) -> bool:
@@ -60,7 +67,7 @@ def spline_sum(
         scale: s, shape (M, I, O); 1 if left out.
         base: β, one of "silu", "identity", "zero".
         base_weight: w, shape (M, I, O); not used with base "zero".
-        engine: "dense", "local", or "auto" for `choose_engine`.
+        engine: "dense", "local", "triton", or "auto" for `choose_engine`.
 
     Returns:
         y, shape (M, B, O).
@@ -79,6 +86,11 @@ def spline_sum(
         engine_name = choose_engine(x)
     elif engine == "local" and not _local_runs(x):
         raise ValueError(f"engine 'local' needs float32 or float64 on the CPU, got {x.dtype} on {x.device}; use 'auto'")
+    elif engine == "triton" and not triton_runs(x):
+        raise ValueError(
+            "engine 'triton' needs float32 or float64 on a CUDA device of capability 8.0 or more, and Triton 3.5 or "
+            f"newer, got {x.dtype} on {x.device}; use 'auto'"
+        )
     elif engine in ENGINES:
         engine_name = engine
     else:

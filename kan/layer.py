@@ -45,7 +45,8 @@ class KANLayer(nn.Module):
         train_base_weight: whether \(w^b\) is trained, or stays as drawn.
         initialization: "paper" or "pykan".
         noise_scale: \(\nu\), used by "pykan" only.
-        engine: what computes the splines, "auto", "dense" or "local", see `kan.engines`; changes nothing but time.
+        engine: what computes the splines, "auto", "dense", "local" or "triton", see `kan.engines`; changes nothing but
+            time.
         members: independent replicas M.
         generators: one source of randomness a member; torch's global one by default.
         dtype: of parameters and computation.

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kan.reference import Base, dense_sum
+from kan.reference import Base, dense_gradients
 from kan.splines import uniform_polynomials
 
 _KINDS = {"zero": 0, "identity": 1, "silu": 2}
@@ -140,7 +140,7 @@ class _LocalSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
-            return _gradients_with_graph(ctx, upstream)
+            return dense_gradients(ctx, upstream)
         x, knots, coefficients, scale, base_weight = ctx.saved_tensors
         spline_order, _, base = ctx.settings
         need_x, _, need_c, need_s, need_w = ctx.needs_input_grad[:5]
@@ -157,20 +157,6 @@ class _LocalSum(torch.autograd.Function):
         arguments = (_ONES[x.dtype], _addresses(tensors), sizes)
         _spread(_kernels().backward, arguments, members * inputs, 2 * members * batch * inputs * (outputs + 32))
         return gx, None, gc if need_c else None, gs, gw, None, None, None
-
-
-def _gradients_with_graph(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradients of the dense reference, themselves differentiable."""
-    inputs = ctx.saved_tensors
-    y = dense_sum(*inputs, *ctx.settings)
-    wanted = [index for index, needed in enumerate(ctx.needs_input_grad[:5]) if needed]
-    gradients = torch.autograd.grad(
-        y, [inputs[index] for index in wanted], upstream, create_graph=True, materialize_grads=True
-    )
-    out: list[Tensor | None] = [None] * 8
-    for index, gradient in zip(wanted, gradients, strict=True):
-        out[index] = gradient
-    return tuple(out)
 
 
 def local_sum(

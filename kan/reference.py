@@ -1,9 +1,9 @@
 """The spline operation in plain torch, a dense basis and one matrix product: what every engine is held to."""
 
-__all__ = ["BASES", "Base", "dense_sum"]
+__all__ = ["BASES", "Base", "dense_gradients", "dense_sum"]
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -38,3 +38,22 @@ def dense_sum(
     if base_weight is not None and base != "zero":
         y = torch.baddbmm(y, BASES[base](x), base_weight)
     return y
+
+
+def dense_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradients of the dense reference, themselves differentiable, in the backward pass of another engine.
+
+    Args:
+        ctx: of a function of the eight arguments of `dense_sum`: five saved tensors, and `settings` for the others.
+        upstream: gradient of the outputs.
+    """
+    inputs = ctx.saved_tensors
+    y = dense_sum(*inputs, *ctx.settings)
+    wanted = [index for index, needed in enumerate(ctx.needs_input_grad[:5]) if needed]
+    gradients = torch.autograd.grad(
+        y, [inputs[index] for index in wanted], upstream, create_graph=True, materialize_grads=True
+    )
+    out: list[Tensor | None] = [None] * 8
+    for index, gradient in zip(wanted, gradients, strict=True):
+        out[index] = gradient
+    return tuple(out)

@@ -81,11 +81,16 @@ def extend_grid(grid: Tensor, spline_order: int) -> Tensor:
 
 
 def is_uniform(knots: Tensor) -> bool:
-    """Whether all intervals of all knot vectors (*, N) agree within rounding, so that one polynomial form serves."""
-    widths = knots.double().diff(dim=-1)
-    mean = widths.mean(dim=-1, keepdim=True)
-    size = knots.double().abs().amax(dim=-1, keepdim=True)
-    return bool(((widths - mean).abs() <= 4 * torch.finfo(knots.dtype).eps * size).all())
+    """Whether all knot vectors (*, N) are evenly spaced within rounding, so that one polynomial form serves.
+
+    Rounding must also be small beside the spacing, or the place of a point within its interval means little: a fine
+    grid far from zero counts as uneven, whatever was meant.
+    """
+    t = knots.double()
+    step = (t[..., -1:] - t[..., :1]) / (t.shape[-1] - 1)
+    even = t[..., :1] + step * torch.arange(t.shape[-1], dtype=t.dtype, device=t.device)
+    rounding = 4 * torch.finfo(knots.dtype).eps * t.abs().amax(dim=-1, keepdim=True)
+    return bool((((t - even).abs() <= rounding) & (rounding <= 0.01 * step)).all())
 
 
 @cache

@@ -29,7 +29,7 @@ def parameter_count(layer_sizes: Sequence[int]) -> int:
 
 
 def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """x W + b of every member; x (M, B, I), W (M, I, O), b (M, 1, O)."""
+    """X W + b of every member; x (M, B, I), W (M, I, O), b (M, 1, O)."""
     if weight.shape[2] == 1 and weight.shape[0] > 1:
         # batched matrix products are at their worst with a single column: forward and backward of a network with one
         # output and 10 or 32 members take 1.4 to 1.9 times as long with them

@@ -146,6 +146,15 @@ def test_first_and_second_derivatives(kind, order, base) -> None:
     assert torch.autograd.gradgradcheck(function, leaves)
 
 
+def test_fine_grids_far_from_zero() -> None:
+    for low, high, grid_size in ((999.0, 1001.0, 20), (1000.0, 1001.0, 500), (-3e4, -2.9e4, 1000)):
+        layer = KANLayer(1, 2, grid_size, grid_range=(low, high), engine="local")
+        x = torch.cat([layer.knots[0, 0], low + (high - low) * torch.rand(500)])[None, :, None]
+        dense = spline_sum(x, layer.knots, layer.coefficients, 3, uniform=layer.uniform, engine="dense")
+        local = spline_sum(x, layer.knots, layer.coefficients, 3, uniform=layer.uniform, engine="local")
+        torch.testing.assert_close(local, dense, rtol=0, atol=1e-6)
+
+
 def test_gradients_that_nobody_wants_are_not_made() -> None:
     x, knots, *weights, upstream = problem("uniform", 2, 9, 3, 4, 5, 3, 0)
     parts = [x, *weights]

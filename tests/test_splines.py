@@ -157,6 +157,13 @@ def test_order_of_approximation(order: int) -> None:
 def test_uniformity_is_recognised_in_float32() -> None:
     assert is_uniform(extend_grid(uniform_grid(-1.0, 1.0, 200, dtype=torch.float64), 3).float())
     assert not is_uniform(torch.tensor([0.0, 1.0, 2.0, 3.001]))
+    assert is_uniform(extend_grid(uniform_grid(999.0, 1001.0, 20, dtype=torch.float64), 3).float())
+    # rounding that adds up over the knots, or is not small beside the spacing
+    creeping = torch.linspace(-1.0, 1.0, 201, dtype=torch.float64) + 3e-7 * torch.arange(201) * torch.arange(
+        200, -1, -1
+    )
+    assert not is_uniform(creeping.float())
+    assert not is_uniform(extend_grid(uniform_grid(1000.0, 1001.0, 500, dtype=torch.float64), 3).float())
 
 
 @pytest.mark.parametrize(
