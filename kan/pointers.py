@@ -1,8 +1,7 @@
 """Addresses inside numba kernels, and what all kernels of the spline operation share.
 
 Kernels take addresses of contiguous tensors instead of arrays, because a view costs a microsecond each and the whole
-work of a small layer is ten; `kan.local` checks shapes before. Numba's cache notices changes of a kernel's own file
-only: after a change in this file, touch those of the kernels.
+work of a small layer is ten; `kan.local` checks shapes before.
 
 Samples go in blocks of `BLOCK`. What is known about one block of one input is a *record* of `record_rows(k)` rows of
 `BLOCK` numbers: index of the first live basis (-k to K), the place within its interval (or x), b(x), b'(x), the order
@@ -12,6 +11,8 @@ reads them.
 
 __all__ = [
     "BLOCK",
+    "SOURCES",
+    "cached",
     "cast",
     "exact",
     "exp",
@@ -36,7 +37,10 @@ __all__ = [
     "zeros",
 ]
 
+import hashlib
 import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -49,13 +53,31 @@ from numba.extending import intrinsic, models, register_model
 BLOCK = 64
 _LLVM_NAMES = {types.float32: "f32", types.float64: "f64"}
 
+_files = [Path(__file__).with_name(f"{name}.py") for name in ("pointers", "local_forward", "local_backward")]
+SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in _files)).hexdigest()
+
+
+def cached(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """`numba.njit` with a cache that any change of any kernel's file makes void: numba only looks at a function's own.
+
+    A kernel of today with a part of yesterday's would read and write where it must not.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        dispatcher = numba.njit(cache=True, **options)(function)
+        dispatcher._cache._cache_file._source_stamp = SOURCES
+        return dispatcher
+
+    return decorate
+
+
 # intervals are found by the comparisons of the reference, bit for bit; elsewhere products and sums may be fused, and
 # sums reordered, which leaves NaN and inf alone
-exact = numba.njit(cache=True, nogil=True, error_model="numpy", no_cpython_wrapper=True)
-smooth = numba.njit(cache=True, nogil=True, error_model="numpy", no_cpython_wrapper=True, fastmath={"contract"})
+exact = cached(nogil=True, error_model="numpy", no_cpython_wrapper=True)
+smooth = cached(nogil=True, error_model="numpy", no_cpython_wrapper=True, fastmath={"contract"})
 inlined = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, forceinline=True)
 sums_inside = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, fastmath={"reassoc", "contract"})
-sums = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+sums = cached(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 
 
 def sorts(knots: int, outputs: int) -> bool:
