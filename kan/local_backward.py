@@ -218,30 +218,18 @@ def _rest(
 
 
 @inlined
-def _scale(
-    zero: Any,
-    lanes: int,
-    o: int,
-    O: int,  # noqa: E741
-    K: int,
-    c: Any,
-    gc: Any,
-    s: Any,
-    gs: Any,
-    want_s: bool,
-) -> int:
-    """From the gradient in s · c that of s and of c, for the outputs from o on; returns where it stopped."""
-    while o + lanes <= O:
-        factor, part = load(offset_by(s, o), zero), zero
+def _scale(zero: Any, lanes: int, O: int, K: int, c: Any, gc: Any, s: Any, gs: Any, want_s: bool) -> None:  # noqa: E741
+    """From the gradient in s · c that of s and of c."""
+    for o in range(0, O, lanes):
+        room = O - o
+        factor, part = load_first(offset_by(s, o), room, zero), zero
         for n in range(o, o + K * O, O):
-            gradient = load(offset_by(gc, n), zero)
+            gradient = load_first(offset_by(gc, n), room, zero)
             if want_s:
-                part = multiply_add(load(offset_by(c, n), zero), gradient, part)
-            store(offset_by(gc, n), multiply_add(factor, gradient, zero))
+                part = multiply_add(load_first(offset_by(c, n), room, zero), gradient, part)
+            store_first(offset_by(gc, n), room, multiply_add(factor, gradient, zero))
         if want_s:
-            store(offset_by(gs, o), part)
-        o += lanes
-    return o
+            store_first(offset_by(gs, o), room, part)
 
 
 @sums_inside
@@ -264,23 +252,22 @@ def _single(
     kind, want_x, want_c, want_w, k = flags
     base = offset_by(first, 2 * BLOCK)
     if want_w:
-        part = one - one
+        weight_sum = one - one
         for b in range(count):
-            part += base[b] * g[b]
-        gw[0] += part
+            weight_sum += base[b] * g[b]
+        gw[0] += weight_sum
+    part = offset_by(first, BLOCK)
     for b in range(count):
         f = int(first[b])
         n, last, v, up = max(f, 0), min(f + k + 1, K), offset_by(first, (5 + max(-f, 0)) * BLOCK + b), g[b]
         d, e, h = offset_by(v, (k + 1) * BLOCK), offset_by(c, n), offset_by(gc, n)
         if last - n == 4:
-            if want_c:
-                h[0] += v[0] * up
-                h[1] += v[BLOCK] * up
-                h[2] += v[2 * BLOCK] * up
-                h[3] += v[3 * BLOCK] * up
             if want_x:
-                slope = (d[0] * e[0] + d[BLOCK] * e[1]) + (d[2 * BLOCK] * e[2] + d[3 * BLOCK] * e[3])
-                gx[b * I] = slope * s[0] * up
+                part[b] = (d[0] * e[0] + d[BLOCK] * e[1]) + (d[2 * BLOCK] * e[2] + d[3 * BLOCK] * e[3])
+            if want_c:
+                h0, h1 = h[0] + v[0] * up, h[1] + v[BLOCK] * up
+                h2, h3 = h[2] + v[2 * BLOCK] * up, h[3] + v[3 * BLOCK] * up
+                h[0], h[1], h[2], h[3] = h0, h1, h2, h3
         else:
             slope = one - one
             for r in range(last - n):
@@ -288,12 +275,18 @@ def _single(
                     h[r] += v[r * BLOCK] * up
                 if want_x:
                     slope += d[r * BLOCK] * e[r]
-            if want_x:
-                gx[b * I] = slope * s[0] * up
-    if want_x and kind:
-        base_slope = offset_by(first, 3 * BLOCK)
+            part[b] = slope
+    if want_x:
+        scale = s[0]
+        if kind:
+            weight, base_slope = w[0], offset_by(first, 3 * BLOCK)
+            for b in range(count):
+                part[b] = g[b] * (scale * part[b] + weight * base_slope[b])
+        else:
+            for b in range(count):
+                part[b] = g[b] * scale * part[b]
         for b in range(count):
-            gx[b * I] += g[b] * w[0] * base_slope[b]
+            gx[b * I] = part[b]
 
 
 @sums
@@ -344,6 +337,4 @@ def backward(one: Any, at: tuple[int, ...], sizes: tuple[int, ...], start: int, 
                 for b in range(count):
                     gx[b * I] = part[b]
         if gc_at:
-            o = _scale(zeros(one, 32), 32, 0, O, K, c, gc, s, gs, gs_at != 0)
-            o = _scale(zeros(one, 8), 8, o, O, K, c, gc, s, gs, gs_at != 0)
-            _scale(zeros(one, 1), 1, o, O, K, c, gc, s, gs, gs_at != 0)
+            _scale(zeros(one, 16), 16, O, K, c, gc, s, gs, gs_at != 0)

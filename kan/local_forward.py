@@ -375,13 +375,15 @@ def forward(one: Any, at: tuple[int, ...], x_stride: int, sizes: tuple[int, ...]
             t = offset_by(pointer(at[1], one), edge * N)
             if uniform:
                 step = _find_uniform(one, x, I, count, t, N, k, first, u)
-                _sort(first, count, N, k, sorts, order, integers(values))
+                if O > 1:
+                    _sort(first, count, N, k, sorts, order, integers(values))
                 _horner(one, u, pointer(at[5], one), k, values)
                 if slopes:
                     _horner_slopes(one, u, pointer(at[5], one), k, step, slope)
             else:
                 step = _find(one, x, I, count, t, N, k, first, u)
-                _sort(first, count, N, k, sorts, order, integers(values))
+                if O > 1:
+                    _sort(first, count, N, k, sorts, order, integers(values))
                 _triangle(one, u, count, first, t, N, k, step, values, slope)
             if kind:
                 _base(one, x, I, count, kind, base, offset_by(base, BLOCK))
