@@ -18,7 +18,7 @@ from kan.splines import uniform_polynomials
 
 _KINDS = {"zero": 0, "identity": 1, "silu": 2}
 _ONES = {torch.float32: np.float32(1), torch.float64: np.float64(1)}
-_WORTH_A_THREAD = 1 << 18  # edges and inputs: about 0.1 ms, several times what it takes to wake a thread
+_WORTH_A_THREAD = 1 << 19  # edges and inputs: about 0.2 ms, several times what it takes to wake a thread
 
 
 @functools.cache

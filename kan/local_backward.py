@@ -4,23 +4,8 @@ __all__ = ["backward"]
 
 from typing import Any
 
-from kan.pointers import (
-    BLOCK,
-    inlined,
-    integers,
-    load,
-    load_first,
-    multiply_add,
-    offset_by,
-    plus,
-    pointer,
-    store,
-    store_first,
-    sums,
-    sums_inside,
-    total,
-    zeros,
-)
+from kan.pointers import BLOCK, inlined, integers, offset_by, pointer, sums, sums_inside
+from kan.vectors import load, multiply_add, plus, some_zeros, store, total, zeros
 
 
 @inlined
@@ -28,6 +13,7 @@ def _strips(
     zero: Any,
     lanes: int,
     o: int,
+    end: int,
     O: int,  # noqa: E741
     count: int,
     first: Any,
@@ -52,101 +38,10 @@ def _strips(
         integers(offset_by(first, 4 * BLOCK)),
     )
     gx, values = offset_by(first, BLOCK), offset_by(first, 5 * BLOCK)
-    while o + lanes <= O:
-        scale = load(offset_by(s, o), zero)
-        weight = load(offset_by(w, o), zero) if kind else zero
-        weight_sum = zero
-        i = 0
-        while i < count:
-            f = first[order[i]]
-            n, skipped = max(int(f), 0), max(-int(f), 0)
-            live = min(int(f) + k + 1, K) - n
-            edge, sums_edge = offset_by(c_edge, n * O + o), offset_by(gc_edge, n * O + o)
-            if live == 4:
-                h1, h2, h3 = offset_by(sums_edge, O), offset_by(sums_edge, 2 * O), offset_by(sums_edge, 3 * O)
-                c0, c1 = load(edge, zero), load(offset_by(edge, O), zero)
-                c2, c3 = load(offset_by(edge, 2 * O), zero), load(offset_by(edge, 3 * O), zero)
-                sum0 = sum1 = sum2 = sum3 = zero
-                if want_c:
-                    sum0, sum1, sum2, sum3 = load(sums_edge, zero), load(h1, zero), load(h2, zero), load(h3, zero)
-                while i < count and first[order[i]] == f:
-                    b = order[i]
-                    v, up = offset_by(values, skipped * BLOCK + b), load(offset_by(g, b * O + o), zero)
-                    sum0, sum1 = multiply_add(v[0], up, sum0), multiply_add(v[BLOCK], up, sum1)
-                    sum2, sum3 = multiply_add(v[2 * BLOCK], up, sum2), multiply_add(v[3 * BLOCK], up, sum3)
-                    if want_x:
-                        d = offset_by(v, (k + 1) * BLOCK)
-                        slope = multiply_add(d[0], c0, multiply_add(d[BLOCK], c1, zero))
-                        slope = multiply_add(d[2 * BLOCK], c2, multiply_add(d[3 * BLOCK], c3, slope))
-                        slope = multiply_add(scale, slope, zero)
-                        if kind:
-                            slope = multiply_add(base_slope[b], weight, slope)
-                        gx[b] += total(multiply_add(slope, up, zero))
-                    if want_w:
-                        weight_sum = multiply_add(base[b], up, weight_sum)
-                    i += 1
-                if want_c:
-                    store(sums_edge, sum0)
-                    store(h1, sum1)
-                    store(h2, sum2)
-                    store(h3, sum3)
-            else:
-                b = order[i]
-                v, up, slope = offset_by(values, skipped * BLOCK + b), load(offset_by(g, b * O + o), zero), zero
-                for r in range(live):
-                    if want_x:
-                        slope = multiply_add(v[(k + 1 + r) * BLOCK], load(offset_by(edge, r * O), zero), slope)
-                    if want_c:
-                        h = offset_by(sums_edge, r * O)
-                        store(h, multiply_add(v[r * BLOCK], up, load(h, zero)))
-                if want_x:
-                    slope = multiply_add(scale, slope, zero)
-                    if kind:
-                        slope = multiply_add(base_slope[b], weight, slope)
-                    gx[b] += total(multiply_add(slope, up, zero))
-                if want_w:
-                    weight_sum = multiply_add(base[b], up, weight_sum)
-                i += 1
-        if want_w:
-            h = offset_by(gw, o)
-            store(h, plus(weight_sum, load(h, zero)))
-        o += lanes
-    return o
-
-
-@inlined
-def _rest(
-    zero: Any,
-    lanes: int,
-    o: int,
-    O: int,  # noqa: E741
-    count: int,
-    first: Any,
-    K: int,
-    c_edge: Any,
-    gc_edge: Any,
-    s: Any,
-    w: Any,
-    gw: Any,
-    g: Any,
-    flags: Any,
-) -> int:
-    """Gradients of a block through the outputs from o on, `lanes` at a time; returns where it stopped.
-
-    Samples of one interval that follow each other share what was loaded of the coefficients, and their sums are written
-    once. What the outputs add to dx is gathered in the record's second row.
-    """
-    kind, want_x, want_c, want_w, k = flags
-    base, base_slope, order = (
-        offset_by(first, 2 * BLOCK),
-        offset_by(first, 3 * BLOCK),
-        integers(offset_by(first, 4 * BLOCK)),
-    )
-    gx, values = offset_by(first, BLOCK), offset_by(first, 5 * BLOCK)
-    while o < O:
+    while o < end:
         room = O - o
-        scale = load_first(offset_by(s, o), room, zero)
-        weight = load_first(offset_by(w, o), room, zero) if kind else zero
+        scale = load(offset_by(s, o), room, zero)
+        weight = load(offset_by(w, o), room, zero) if kind else zero
         weight_sum = zero
         i = 0
         while i < count:
@@ -156,19 +51,15 @@ def _rest(
             edge, sums_edge = offset_by(c_edge, n * O + o), offset_by(gc_edge, n * O + o)
             if live == 4:
                 h1, h2, h3 = offset_by(sums_edge, O), offset_by(sums_edge, 2 * O), offset_by(sums_edge, 3 * O)
-                c0, c1 = load_first(edge, room, zero), load_first(offset_by(edge, O), room, zero)
-                c2, c3 = load_first(offset_by(edge, 2 * O), room, zero), load_first(offset_by(edge, 3 * O), room, zero)
+                c0, c1 = load(edge, room, zero), load(offset_by(edge, O), room, zero)
+                c2, c3 = load(offset_by(edge, 2 * O), room, zero), load(offset_by(edge, 3 * O), room, zero)
                 sum0 = sum1 = sum2 = sum3 = zero
                 if want_c:
-                    sum0, sum1, sum2, sum3 = (
-                        load_first(sums_edge, room, zero),
-                        load_first(h1, room, zero),
-                        load_first(h2, room, zero),
-                        load_first(h3, room, zero),
-                    )
+                    sum0, sum1 = load(sums_edge, room, zero), load(h1, room, zero)
+                    sum2, sum3 = load(h2, room, zero), load(h3, room, zero)
                 while i < count and first[order[i]] == f:
                     b = order[i]
-                    v, up = offset_by(values, skipped * BLOCK + b), load_first(offset_by(g, b * O + o), room, zero)
+                    v, up = offset_by(values, skipped * BLOCK + b), load(offset_by(g, b * O + o), room, zero)
                     sum0, sum1 = multiply_add(v[0], up, sum0), multiply_add(v[BLOCK], up, sum1)
                     sum2, sum3 = multiply_add(v[2 * BLOCK], up, sum2), multiply_add(v[3 * BLOCK], up, sum3)
                     if want_x:
@@ -183,25 +74,19 @@ def _rest(
                         weight_sum = multiply_add(base[b], up, weight_sum)
                     i += 1
                 if want_c:
-                    store_first(sums_edge, room, sum0)
-                    store_first(h1, room, sum1)
-                    store_first(h2, room, sum2)
-                    store_first(h3, room, sum3)
+                    store(sums_edge, room, sum0)
+                    store(h1, room, sum1)
+                    store(h2, room, sum2)
+                    store(h3, room, sum3)
             else:
                 b = order[i]
-                v, up, slope = (
-                    offset_by(values, skipped * BLOCK + b),
-                    load_first(offset_by(g, b * O + o), room, zero),
-                    zero,
-                )
+                v, up, slope = offset_by(values, skipped * BLOCK + b), load(offset_by(g, b * O + o), room, zero), zero
                 for r in range(live):
                     if want_x:
-                        slope = multiply_add(
-                            v[(k + 1 + r) * BLOCK], load_first(offset_by(edge, r * O), room, zero), slope
-                        )
+                        slope = multiply_add(v[(k + 1 + r) * BLOCK], load(offset_by(edge, r * O), room, zero), slope)
                     if want_c:
                         h = offset_by(sums_edge, r * O)
-                        store_first(h, room, multiply_add(v[r * BLOCK], up, load_first(h, room, zero)))
+                        store(h, room, multiply_add(v[r * BLOCK], up, load(h, room, zero)))
                 if want_x:
                     slope = multiply_add(scale, slope, zero)
                     if kind:
@@ -212,7 +97,7 @@ def _rest(
                 i += 1
         if want_w:
             h = offset_by(gw, o)
-            store_first(h, room, plus(weight_sum, load_first(h, room, zero)))
+            store(h, room, plus(weight_sum, load(h, room, zero)))
         o += lanes
     return o
 
@@ -222,14 +107,14 @@ def _scale(zero: Any, lanes: int, O: int, K: int, c: Any, gc: Any, s: Any, gs: A
     """From the gradient in s · c that of s and of c."""
     for o in range(0, O, lanes):
         room = O - o
-        factor, part = load_first(offset_by(s, o), room, zero), zero
+        factor, part = load(offset_by(s, o), room, zero), zero
         for n in range(o, o + K * O, O):
-            gradient = load_first(offset_by(gc, n), room, zero)
+            gradient = load(offset_by(gc, n), room, zero)
             if want_s:
-                part = multiply_add(load_first(offset_by(c, n), room, zero), gradient, part)
-            store_first(offset_by(gc, n), room, multiply_add(factor, gradient, zero))
+                part = multiply_add(load(offset_by(c, n), room, zero), gradient, part)
+            store(offset_by(gc, n), room, multiply_add(factor, gradient, zero))
         if want_s:
-            store_first(offset_by(gs, o), room, part)
+            store(offset_by(gs, o), room, part)
 
 
 @sums_inside
@@ -312,7 +197,7 @@ def backward(one: Any, at: tuple[int, ...], sizes: tuple[int, ...], start: int, 
         w, gw = offset_by(pointer(at[2], one), item * O), offset_by(pointer(gw_at, one), item * O)
         if gc_at:
             for o in range(0, K * O - 7, 8):
-                store(offset_by(gc, o), zeros(one, 8))
+                store(offset_by(gc, o), 8, zeros(one, 8))
             for o in range(K * O // 8 * 8, K * O):
                 gc[o] = one - one
         if gw_at:
@@ -330,11 +215,11 @@ def backward(one: Any, at: tuple[int, ...], sizes: tuple[int, ...], start: int, 
             part = offset_by(first, BLOCK)
             for b in range(BLOCK):
                 part[b] = one - one
-            o = _strips(zeros(one, 32), 32, 0, O, count, first, K, c, gc, s, w, gw, g, flags)
-            o = _strips(zeros(one, 16), 16, o, O, count, first, K, c, gc, s, w, gw, g, flags)
-            _rest(zeros(one, 8), 8, o, O, count, first, K, c, gc, s, w, gw, g, flags)
+            o = _strips(zeros(one, 32), 32, 0, O - 31, O, count, first, K, c, gc, s, w, gw, g, flags)
+            o = _strips(zeros(one, 16), 16, o, O - 15, O, count, first, K, c, gc, s, w, gw, g, flags)
+            _strips(some_zeros(one, 8), 8, o, O, O, count, first, K, c, gc, s, w, gw, g, flags)
             if gx_at:
                 for b in range(count):
                     gx[b * I] = part[b]
         if gc_at:
-            _scale(zeros(one, 16), 16, O, K, c, gc, s, gs, gs_at != 0)
+            _scale(some_zeros(one, 16), 16, O, K, c, gc, s, gs, gs_at != 0)

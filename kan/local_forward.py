@@ -6,27 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kan.pointers import (
-    BLOCK,
-    cast,
-    exact,
-    exp,
-    inlined,
-    integers,
-    load,
-    load_first,
-    multiply_add,
-    multiply_then_add,
-    offset_by,
-    pointer,
-    smooth,
-    splat,
-    store,
-    store_first,
-    sums,
-    sums_inside,
-    zeros,
-)
+from kan.pointers import BLOCK, cast, exact, exp, inlined, integers, offset_by, pointer, smooth, sums, sums_inside
+from kan.vectors import load, multiply_add, multiply_then_add, some_zeros, splat, store, zeros
 
 
 @exact
@@ -106,13 +87,13 @@ def _horner(one: Any, u: Any, rows: Any, k: int, values: Any) -> None:
     """Values on uniform knots."""
     zero = zeros(one, 16)
     for b in range(0, BLOCK, 16):
-        place = load(offset_by(u, b), zero)
+        place = load(offset_by(u, b), 16, zero)
         for r in range(k + 1):
             # NaN where the place is, also where the polynomial is a constant
             value = multiply_then_add(one - one, place, splat(rows[k * (k + 1) + r], zero))
             for p in range(k - 1, -1, -1):
                 value = multiply_then_add(value, place, splat(rows[p * (k + 1) + r], zero))
-            store(offset_by(values, r * BLOCK + b), value)
+            store(offset_by(values, r * BLOCK + b), 16, value)
 
 
 @exact
@@ -120,12 +101,12 @@ def _horner_slopes(one: Any, u: Any, rows: Any, k: int, step: Any, slopes: Any) 
     """Slopes on uniform knots."""
     zero, inverse = zeros(one, 16), one / step
     for b in range(0, BLOCK, 16):
-        place = load(offset_by(u, b), zero)
+        place = load(offset_by(u, b), 16, zero)
         for r in range(k + 1):
             slope = multiply_then_add(one - one, place, splat(rows[k * (k + 1) + r] * cast(k, one) * inverse, zero))
             for p in range(k - 1, 0, -1):
                 slope = multiply_then_add(slope, place, splat(rows[p * (k + 1) + r] * cast(p, one) * inverse, zero))
-            store(offset_by(slopes, r * BLOCK + b), slope)
+            store(offset_by(slopes, r * BLOCK + b), 16, slope)
 
 
 @exact
@@ -231,87 +212,28 @@ def _strips(
     zero: Any,
     lanes: int,
     o: int,
+    end: int,
     O: int,  # noqa: E741
     count: int,
     order: Any,
     first: Any,
     values: Any,
-    k: int,
-    K: int,
     c_edge: Any,
     s: Any,
     w: Any,
-    kind: int,
     base: Any,
     y: Any,
+    sizes: Any,
 ) -> int:
     """Adds live bases and base function to the outputs from o on, `lanes` at a time; returns where it stopped.
 
     Samples of one interval that follow each other share what was loaded of the coefficients.
     """
-    while o + lanes <= O:
-        scale = load(offset_by(s, o), zero)
-        weight = load(offset_by(w, o), zero) if kind else zero
-        i = 0
-        while i < count:
-            f = first[order[i]]
-            n, skipped = max(int(f), 0), max(-int(f), 0)
-            live = min(int(f) + k + 1, K) - n
-            edge = offset_by(c_edge, n * O + o)
-            if live == 4:
-                c0, c1 = load(edge, zero), load(offset_by(edge, O), zero)
-                c2, c3 = load(offset_by(edge, 2 * O), zero), load(offset_by(edge, 3 * O), zero)
-                while i < count and first[order[i]] == f:
-                    b = order[i]
-                    v, out = offset_by(values, skipped * BLOCK + b), offset_by(y, b * O + o)
-                    spline = multiply_add(v[0], c0, multiply_add(v[BLOCK], c1, zero))
-                    spline = multiply_add(v[2 * BLOCK], c2, multiply_add(v[3 * BLOCK], c3, spline))
-                    result = multiply_add(scale, spline, load(out, zero))
-                    if kind:
-                        result = multiply_add(base[b], weight, result)
-                    store(out, result)
-                    i += 1
-            else:
-                b = order[i]
-                v, out, spline = offset_by(values, skipped * BLOCK + b), offset_by(y, b * O + o), zero
-                for r in range(live):
-                    spline = multiply_add(v[r * BLOCK], load(offset_by(edge, r * O), zero), spline)
-                result = multiply_add(scale, spline, load(out, zero))
-                if kind:
-                    result = multiply_add(base[b], weight, result)
-                store(out, result)
-                i += 1
-        o += lanes
-    return o
-
-
-@inlined
-def _rest(
-    zero: Any,
-    lanes: int,
-    o: int,
-    O: int,  # noqa: E741
-    count: int,
-    order: Any,
-    first: Any,
-    values: Any,
-    k: int,
-    K: int,
-    c_edge: Any,
-    s: Any,
-    w: Any,
-    kind: int,
-    base: Any,
-    y: Any,
-) -> int:
-    """Adds live bases and base function to the outputs from o on, `lanes` at a time; returns where it stopped.
-
-    Samples of one interval that follow each other share what was loaded of the coefficients.
-    """
-    while o < O:
+    k, K, kind = sizes
+    while o < end:
         room = O - o
-        scale = load_first(offset_by(s, o), room, zero)
-        weight = load_first(offset_by(w, o), room, zero) if kind else zero
+        scale = load(offset_by(s, o), room, zero)
+        weight = load(offset_by(w, o), room, zero) if kind else zero
         i = 0
         while i < count:
             f = first[order[i]]
@@ -319,27 +241,27 @@ def _rest(
             live = min(int(f) + k + 1, K) - n
             edge = offset_by(c_edge, n * O + o)
             if live == 4:
-                c0, c1 = load_first(edge, room, zero), load_first(offset_by(edge, O), room, zero)
-                c2, c3 = load_first(offset_by(edge, 2 * O), room, zero), load_first(offset_by(edge, 3 * O), room, zero)
+                c0, c1 = load(edge, room, zero), load(offset_by(edge, O), room, zero)
+                c2, c3 = load(offset_by(edge, 2 * O), room, zero), load(offset_by(edge, 3 * O), room, zero)
                 while i < count and first[order[i]] == f:
                     b = order[i]
                     v, out = offset_by(values, skipped * BLOCK + b), offset_by(y, b * O + o)
                     spline = multiply_add(v[0], c0, multiply_add(v[BLOCK], c1, zero))
                     spline = multiply_add(v[2 * BLOCK], c2, multiply_add(v[3 * BLOCK], c3, spline))
-                    result = multiply_add(scale, spline, load_first(out, room, zero))
+                    result = multiply_add(scale, spline, load(out, room, zero))
                     if kind:
                         result = multiply_add(base[b], weight, result)
-                    store_first(out, room, result)
+                    store(out, room, result)
                     i += 1
             else:
                 b = order[i]
                 v, out, spline = offset_by(values, skipped * BLOCK + b), offset_by(y, b * O + o), zero
                 for r in range(live):
-                    spline = multiply_add(v[r * BLOCK], load_first(offset_by(edge, r * O), room, zero), spline)
-                result = multiply_add(scale, spline, load_first(out, room, zero))
+                    spline = multiply_add(v[r * BLOCK], load(offset_by(edge, r * O), room, zero), spline)
+                result = multiply_add(scale, spline, load(out, room, zero))
                 if kind:
                     result = multiply_add(base[b], weight, result)
-                store_first(out, room, result)
+                store(out, room, result)
                 i += 1
         o += lanes
     return o
@@ -392,6 +314,7 @@ def forward(one: Any, at: tuple[int, ...], x_stride: int, sizes: tuple[int, ...]
             if O == 1:
                 _single(one, first, count, K, k, c_edge, s, w, kind, base, values, y)
                 continue
-            o = _strips(zeros(one, 32), 32, 0, O, count, order, first, values, k, K, c_edge, s, w, kind, base, y)
-            o = _strips(zeros(one, 16), 16, o, O, count, order, first, values, k, K, c_edge, s, w, kind, base, y)
-            _rest(zeros(one, 8), 8, o, O, count, order, first, values, k, K, c_edge, s, w, kind, base, y)
+            shape = (k, K, kind)
+            o = _strips(zeros(one, 32), 32, 0, O - 31, O, count, order, first, values, c_edge, s, w, base, y, shape)
+            o = _strips(zeros(one, 16), 16, o, O - 15, O, count, order, first, values, c_edge, s, w, base, y, shape)
+            _strips(some_zeros(one, 8), 8, o, O, O, count, order, first, values, c_edge, s, w, base, y, shape)

@@ -18,23 +18,12 @@ __all__ = [
     "exp",
     "inlined",
     "integers",
-    "load",
-    "load_first",
-    "multiply_add",
-    "multiply_then_add",
     "offset_by",
-    "plus",
     "pointer",
     "record_rows",
     "smooth",
-    "sorts",
-    "splat",
-    "store",
-    "store_first",
     "sums",
     "sums_inside",
-    "total",
-    "zeros",
 ]
 
 import hashlib
@@ -47,13 +36,11 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic
 
 BLOCK = 64
-_LLVM_NAMES = {types.float32: "f32", types.float64: "f64"}
 
-_files = [Path(__file__).with_name(f"{name}.py") for name in ("pointers", "local_forward", "local_backward")]
+_files = [Path(__file__).with_name(f"{name}.py") for name in ("pointers", "vectors", "local_forward", "local_backward")]
 SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in _files)).hexdigest()
 
 
@@ -78,14 +65,6 @@ smooth = cached(nogil=True, error_model="numpy", no_cpython_wrapper=True, fastma
 inlined = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, forceinline=True)
 sums_inside = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, fastmath={"reassoc", "contract"})
 sums = cached(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-
-
-def sorts(knots: int, outputs: int) -> bool:
-    """Whether samples are taken in the order of their intervals, so that coefficients stay in registers for a while.
-
-    It pays where a block has several samples an interval and a sample work enough.
-    """
-    return knots <= BLOCK and outputs >= 8
 
 
 def record_rows(spline_order: int) -> int:
@@ -131,161 +110,6 @@ def cast(typing_context: Any, value: Any, one: Any) -> Any:
         return context.cast(builder, arguments[0], signature.args[0], signature.return_type)
 
     return one(value, one), code
-
-
-class Vector(types.Type):
-    """Some numbers next to each other that are computed with at once."""
-
-    def __init__(self, number: Any, lanes: int) -> None:
-        super().__init__(name=f"Vector({number}, {lanes})")
-        self.number = number
-        self.lanes = lanes
-
-
-@register_model(Vector)
-class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, vector: Vector) -> None:
-        super().__init__(manager, vector, ir.VectorType(manager[vector.number].get_value_type(), vector.lanes))
-
-
-def _splat(builder: ir.IRBuilder, scalar: Any, vector: Any) -> Any:
-    single = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
-    return builder.shuffle_vector(single, ir.Constant(vector, ir.Undefined), mask)
-
-
-@intrinsic(prefer_literal=True)
-def zeros(typing_context: Any, one: Any, lanes: Any) -> Any:
-    """A vector of `lanes` zeros."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        return ir.Constant(context.get_value_type(signature.return_type), None)
-
-    return Vector(one, lanes.literal_value)(one, lanes), code
-
-
-@intrinsic
-def load(typing_context: Any, pointer: Any, like: Any) -> Any:
-    """The vector at an address."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        vector = context.get_value_type(signature.return_type)
-        return builder.load(
-            builder.bitcast(arguments[0], vector.as_pointer()), align=vector.element.get_abi_size(context.target_data)
-        )
-
-    return like(pointer, like), code
-
-
-@intrinsic
-def store(typing_context: Any, pointer: Any, vector: Any) -> Any:
-    """Writes the vector to an address."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        at = builder.bitcast(arguments[0], arguments[1].type.as_pointer())
-        builder.store(arguments[1], at, align=arguments[1].type.element.get_abi_size(context.target_data))
-        return context.get_dummy_value()
-
-    return types.void(pointer, vector), code
-
-
-def _first_lanes(builder: ir.IRBuilder, count: Any, lanes: int) -> Any:
-    """A mask that is true in the first `count` lanes."""
-    vector = ir.VectorType(count.type, lanes)
-    return builder.icmp_signed("<", ir.Constant(vector, list(range(lanes))), _splat(builder, count, vector))
-
-
-@intrinsic
-def load_first(typing_context: Any, pointer: Any, count: Any, like: Any) -> Any:
-    """The vector at an address of which only the first `count` numbers are read, with zeros for the others."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        vector = context.get_value_type(signature.return_type)
-        at = builder.bitcast(arguments[0], vector.as_pointer())
-        mask = _first_lanes(builder, arguments[1], vector.count)
-        align = ir.Constant(ir.IntType(32), vector.element.get_abi_size(context.target_data))
-        kind = ir.FunctionType(vector, [at.type, align.type, mask.type, vector])
-        name = f"llvm.masked.load.v{vector.count}{_LLVM_NAMES[signature.return_type.number]}.p0"
-        function = cgutils.get_or_insert_function(builder.module, kind, name)
-        return builder.call(function, [at, align, mask, ir.Constant(vector, None)])
-
-    return like(pointer, count, like), code
-
-
-@intrinsic
-def store_first(typing_context: Any, pointer: Any, count: Any, vector: Any) -> Any:
-    """Writes the first `count` numbers of the vector to an address."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        value = arguments[2]
-        at = builder.bitcast(arguments[0], value.type.as_pointer())
-        mask = _first_lanes(builder, arguments[1], value.type.count)
-        align = ir.Constant(ir.IntType(32), value.type.element.get_abi_size(context.target_data))
-        kind = ir.FunctionType(ir.VoidType(), [value.type, at.type, align.type, mask.type])
-        name = f"llvm.masked.store.v{value.type.count}{_LLVM_NAMES[vector.number]}.p0"
-        function = cgutils.get_or_insert_function(builder.module, kind, name)
-        builder.call(function, [value, at, align, mask])
-        return context.get_dummy_value()
-
-    return types.void(pointer, count, vector), code
-
-
-@intrinsic
-def splat(typing_context: Any, number: Any, like: Any) -> Any:
-    """A vector of one number."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        return _splat(builder, arguments[0], context.get_value_type(signature.return_type))
-
-    return like(number, like), code
-
-
-def _multiply_add(factor: Any, flags: list[str]) -> Any:
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        by, vector, added = arguments
-        if not isinstance(factor, Vector):
-            by = _splat(builder, by, vector.type)
-        return builder.fadd(builder.fmul(by, vector, flags=flags), added, flags=flags)
-
-    return code
-
-
-@intrinsic
-def multiply_add(typing_context: Any, factor: Any, vector: Any, summand: Any) -> Any:
-    """Computes factor · vector + summand, the factor a number or a vector; may round once or twice."""
-    return summand(factor, vector, summand), _multiply_add(factor, ["contract"])
-
-
-@intrinsic
-def multiply_then_add(typing_context: Any, factor: Any, vector: Any, summand: Any) -> Any:
-    """The same, rounded twice, as the reference does: what is 0 there is 0 here."""
-    return summand(factor, vector, summand), _multiply_add(factor, [])
-
-
-@intrinsic
-def plus(typing_context: Any, left: Any, right: Any) -> Any:
-    """The sum of two vectors."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        return builder.fadd(arguments[0], arguments[1])
-
-    return left(left, right), code
-
-
-@intrinsic
-def total(typing_context: Any, vector: Any) -> Any:
-    """The sum of the lanes."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        sums, lanes = arguments[0], vector.lanes
-        while lanes > 1:
-            lanes //= 2
-            halves = (ir.Constant(ir.VectorType(ir.IntType(32), lanes), list(range(i, i + lanes))) for i in (0, lanes))
-            undefined = ir.Constant(sums.type, ir.Undefined)
-            sums = builder.fadd(*(builder.shuffle_vector(sums, undefined, half) for half in halves))
-        return builder.extract_element(sums, ir.Constant(ir.IntType(32), 0))
-
-    return vector.number(vector), code
 
 
 @intrinsic

@@ -40,7 +40,7 @@ def test_config_defaults_are_those_of_the_code() -> None:
     import inspect
 
     import continual.strategies
-    import continual.trackers
+    import continual.wandb_tracker
     import kan
     import mlp_baselines
     import tasks
@@ -52,7 +52,7 @@ def test_config_defaults_are_those_of_the_code() -> None:
         (["curriculum=toy_regions"], "curriculum", tasks.toy_regions),
         (["curriculum=toy_sequence"], "curriculum", tasks.toy_sequence),
         (["strategy=finetune"], "strategy", continual.strategies.FineTune),
-        (["tracker=wandb"], "tracker", continual.trackers.WandbTracker),
+        (["tracker=wandb"], "tracker", continual.wandb_tracker.WandbTracker),
     ):
         node = values(*overrides)[group]
         parameters = inspect.signature(target).parameters

@@ -79,8 +79,8 @@ def evaluated(engine, parts, order, uniform, base) -> tuple[Tensor, ...]:
     members=st.integers(1, 3),
     batch=st.sampled_from([0, 1, 5, 64, 70, 130]),
     inputs=st.integers(1, 4),
-    outputs=st.sampled_from([1, 2, 3, 8, 17]),
-    grid_size=st.sampled_from([1, 2, 3, 7, 30]),
+    outputs=st.sampled_from([1, 2, 3, 8, 17, 49]),
+    grid_size=st.sampled_from([1, 2, 3, 7, 30, 70]),
     order=st.integers(1, 5),
     base=st.sampled_from(["silu", "identity", "zero"]),
     dtype=st.sampled_from([torch.float32, DOUBLE]),
@@ -219,6 +219,44 @@ def test_same_bits_with_any_number_of_threads(members) -> None:
         results.append(evaluated("local", parts, 3, True, "silu"))
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@pytest.mark.usefixtures("restored_threads")
+def test_same_bits_without_torchs_own_threads(monkeypatch) -> None:
+    from kan import teams
+
+    parts = tuple(part.float() for part in problem("uniform", 2, 2000, 20, 33, 9, 3, 7))
+    torch.set_num_threads(1)
+    alone = evaluated("local", parts, 3, True, "silu")
+    torch.set_num_threads(2)
+    monkeypatch.setattr(teams, "_library", None)
+    assert all(torch.equal(a, b) for a, b in zip(alone, evaluated("local", parts, 3, True, "silu"), strict=True))
+
+
+def test_kernels_work_in_a_forked_process() -> None:
+    code = """
+import os, torch
+from kan import KANLayer
+torch.set_num_threads(2)
+layer, x = KANLayer(30, 30), torch.rand(1, 500, 30)
+y = layer(x)
+y.sum().backward()
+child = os.fork()
+if child == 0:
+    torch.set_num_threads(1)  # torch's own products would wait for threads that a fork does not have
+    torch.set_num_threads(2)
+    os._exit(0 if torch.equal(layer(x), y) else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_change_of_any_kernel_voids_the_cache_of_all() -> None:
+    from kan import local_backward, local_forward
+    from kan.pointers import SOURCES
+
+    kernels = (local_forward.forward, local_forward._find_uniform, local_backward.backward)
+    assert {kernel._cache._cache_file._source_stamp for kernel in kernels} == {SOURCES}
 
 
 def test_gradient_is_exactly_zero_away_from_the_samples() -> None:

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from continual import trackers
+from continual import wandb_tracker
 from continual.metrics import summarize
 from continual.records import Record
-from continual.trackers import RunInfo, Tracker, WandbTracker
+from continual.trackers import RunInfo, Tracker
+from continual.wandb_tracker import WandbTracker
 
 ROOT = Path(__file__).parents[1]
 KEY = "a" * 40
@@ -333,13 +334,13 @@ def test_without_a_key_nobody_is_asked_for_one(tmp_path: Path, home: Path, monke
     os.close(terminal)
     assert [line for line in said if line][1:] == ["True"]
     assert "wandb login" in said[0]
-    assert said[0].startswith("continual.trackers")
+    assert said[0].startswith("continual.wandb_tracker")
     assert Log(tmp_path / "run").exit_code == 1
     assert list(home.iterdir()) == []
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    ours = [entry for entry in caplog.records if entry.name == "continual.trackers"]
+    ours = [entry for entry in caplog.records if entry.name == "continual.wandb_tracker"]
     assert all(entry.levelno == logging.WARNING for entry in ours)
     return [entry.getMessage() for entry in ours]
 
@@ -464,7 +465,7 @@ def test_server_that_goes_away_does_not_hold_up_the_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setattr(trackers, "FINISH_TIMEOUT", 1.0)
+    monkeypatch.setattr(wandb_tracker, "FINISH_TIMEOUT", 1.0)
     tracker = WandbTracker("online")
     with Server() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 _EXAMPLES = """
 examples:
-  python -m scripts.benchmark                                   the whole table, about ten minutes
+  python -m scripts.benchmark                                   the whole table, a quarter of an hour
   python -m scripts.benchmark --quick                           a first look, under a minute
   python -m scripts.benchmark --case 2,5,1:5:1000 --members 1 32 --threads 2
   python -m scripts.benchmark --device cuda --batch 65536 --members 1 32
