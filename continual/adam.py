@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import optimizer as _optimizer
+
+_OTHERWISE = ("amsgrad", "maximize", "differentiable", "decoupled_weight_decay")
 
 # with hooks and profiling, which torch adds to a class when the first of its optimizers is made
 _torch_step: Callable[..., Any] = torch.optim.Adam.step
@@ -17,9 +20,9 @@ if not getattr(_torch_step, "hooked", False):
 class Adam(torch.optim.Adam):
     """`torch.optim.Adam(fused=True)` to the last bit, without the Python around its kernel.
 
-    torch collects, checks and sorts parameters and states anew in each step; here that is done in the first one and
-    kept. A step that is not like the others (a parameter without gradient, hooks) goes through torch's own code, as do
-    all steps with several parameter groups.
+    torch checks and sorts parameters and states in each step, which takes several times as long as the update of a
+    small network. A step that is not plain goes through torch's own code: the first one, several parameter groups,
+    hooks, a gradient scaler, settings that this class does not offer.
 
     Args:
         params: parameters, or groups of them.
@@ -41,25 +44,26 @@ class Adam(torch.optim.Adam):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, lr, (betas[0], betas[1]), eps, weight_decay, fused=True)
-        self._kept: tuple[list[Tensor], ...] | None = None
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update; returns what the closure, if there is one, returns."""
-        kept = self._kept
-        if kept is None or self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks:
-            result = _torch_step(self, closure)
-            self._kept = self._collect()
-            return result
+        if not self._plain():
+            return _torch_step(self, closure)
         result = None
         if closure is not None:
             with torch.enable_grad():
                 result = closure()
-        parameters, means, squares, steps = kept
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        if len(gradients) < len(parameters):
-            _torch_step(self)
-            return result
         group = self.param_groups[0]
+        parameters, gradients, means, squares, steps = group["params"], [], [], [], []
+        for parameter in parameters:
+            state, gradient = self.state[parameter], parameter.grad
+            if gradient is None or not state:
+                _torch_step(self)
+                return result
+            gradients.append(gradient)
+            means.append(state["exp_avg"])
+            squares.append(state["exp_avg_sq"])
+            steps.append(state["step"])
         beta1, beta2 = group["betas"]
         with torch.no_grad():
             torch._foreach_add_(steps, 1)
@@ -82,22 +86,14 @@ class Adam(torch.optim.Adam):
 
     step.hooked = True  # type: ignore[attr-defined]  # keeps torch from wrapping it for its profiler, at 20 µs a step
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As in torch."""
-        super().load_state_dict(state_dict)
-        self._kept = self._collect()
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """As in torch."""
-        super().add_param_group(param_group)
-        self._kept = None
-
-    def _collect(self) -> tuple[list[Tensor], ...] | None:
-        """Parameters and their states, if all have one."""
-        if len(self.param_groups) > 1:
-            return None
-        parameters = self.param_groups[0]["params"]
-        if any(len(self.state[parameter]) == 0 for parameter in parameters):
-            return None
-        names = ("exp_avg", "exp_avg_sq", "step")
-        return (parameters, *([self.state[parameter][name] for parameter in parameters] for name in names))
+    def _plain(self) -> bool:
+        groups = self.param_groups
+        return (
+            len(groups) == 1
+            and bool(groups[0]["fused"])
+            and not any(groups[0].get(name) for name in _OTHERWISE)
+            and not (self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks)
+            and not (_optimizer._global_optimizer_pre_hooks or _optimizer._global_optimizer_post_hooks)
+            and getattr(self, "grad_scale", None) is None
+            and getattr(self, "found_inf", None) is None
+        )

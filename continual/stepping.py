@@ -31,7 +31,7 @@ class TrainingStep:
     def __init__(self, model: StackedModel, optimizer: Optimizer, *, graphs: bool = True) -> None:
         self._model = model
         self._optimizer = optimizer
-        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self._device = optimizer.param_groups[0]["params"][0].device
         self._graphs = graphs and self._make_capturable()
         self._eager_steps = 0
         self._graph: Any = None
@@ -39,7 +39,7 @@ class TrainingStep:
 
     def _make_capturable(self) -> bool:
         """Whether steps can be captured; asks the optimizer to keep its counters on the device."""
-        if self._parameters[0].device.type != "cuda":
+        if self._device.type != "cuda":
             return False
         groups = self._optimizer.param_groups
         if all("capturable" in group for group in groups):
@@ -64,12 +64,13 @@ class TrainingStep:
 
     def _step(self, inputs: Tensor, targets: Tensor) -> Tensor:
         def closure() -> Tensor:
-            for parameter in self._parameters:
-                parameter.grad = None
+            for group in self._optimizer.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
             predictions = self._model(inputs)
-            errors = predictions.detach() - targets
+            errors = predictions.detach() - targets.detach()
             losses = errors.square().mean(dim=(1, 2))
-            predictions.backward(errors.mul_(2.0 / (errors.shape[1] * errors.shape[2])))
+            predictions.backward(errors.mul_(2.0 / max(errors.shape[1] * errors.shape[2], 1)))
             return losses
 
         # torch's annotation says float; what the closure returns is handed through as it is
@@ -78,7 +79,7 @@ class TrainingStep:
 
     def _beside(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """An ordinary step on a stream of its own, as what comes before a capture has to be."""
-        stream = torch.cuda.Stream(self._parameters[0].device)
+        stream = torch.cuda.Stream(self._device)
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             losses = self._step(inputs, targets)

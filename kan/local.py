@@ -16,6 +16,7 @@ from torch import Tensor
 from kan.reference import Base, dense_gradients
 from kan.splines import uniform_polynomials
 
+_PROCESS = os.getpid()
 _KINDS = {"zero": 0, "identity": 1, "silu": 2}
 _ONES = {torch.float32: np.float32(1), torch.float64: np.float64(1)}
 _WORTH_A_THREAD = 1 << 19  # edges and inputs: about 0.2 ms, several times what it takes to wake a thread
@@ -49,7 +50,8 @@ def _spread(kernel: Callable[..., None], arguments: tuple[Any, ...], items: int,
     if threads < 2:
         kernel(*arguments, 0, items)
         return
-    if _kernels().run_in_team(kernel, arguments, items, threads):
+    # in a process forked off, OpenMP's threads are not there and would be waited for in vain
+    if os.getpid() == _PROCESS and _kernels().run_in_team(kernel, arguments, items, threads):
         return
     ends = [items * part // threads for part in range(threads + 1)]
     pool = _pool(os.getpid(), threads - 1)

@@ -4,7 +4,7 @@ __all__ = ["backward"]
 
 from typing import Any
 
-from kan.pointers import BLOCK, inlined, integers, offset_by, pointer, sums, sums_inside
+from kan.pointers import BLOCK, inlined, integers, offset_by, pointer, scratch, sums, sums_inside
 from kan.vectors import load, multiply_add, plus, some_zeros, store, total, zeros
 
 
@@ -24,12 +24,13 @@ def _strips(
     w: Any,
     gw: Any,
     g: Any,
+    gx: Any,
     flags: Any,
 ) -> int:
     """Gradients of a block through the outputs from o on, `lanes` at a time; returns where it stopped.
 
     Samples of one interval that follow each other share what was loaded of the coefficients, and their sums are written
-    once. What the outputs add to dx is gathered in the record's second row.
+    once. What the outputs add to dx is gathered in gx.
     """
     kind, want_x, want_c, want_w, k = flags
     base, base_slope, order = (
@@ -37,7 +38,7 @@ def _strips(
         offset_by(first, 3 * BLOCK),
         integers(offset_by(first, 4 * BLOCK)),
     )
-    gx, values = offset_by(first, BLOCK), offset_by(first, 5 * BLOCK)
+    values = offset_by(first, 5 * BLOCK)
     while o < end:
         room = O - o
         scale = load(offset_by(s, o), room, zero)
@@ -131,6 +132,7 @@ def _single(
     gw: Any,
     g: Any,
     gx: Any,
+    part: Any,
     flags: Any,
 ) -> None:
     """Gradients of a block of samples where there is one output."""
@@ -141,7 +143,6 @@ def _single(
         for b in range(count):
             weight_sum += base[b] * g[b]
         gw[0] += weight_sum
-    part = offset_by(first, BLOCK)
     for b in range(count):
         f = int(first[b])
         n, last, v, up = max(f, 0), min(f + k + 1, K), offset_by(first, (5 + max(-f, 0)) * BLOCK + b), g[b]
@@ -190,7 +191,7 @@ def backward(one: Any, at: tuple[int, ...], sizes: tuple[int, ...], start: int, 
     gx_at, gc_at, gs_at, gw_at = at[5], at[6], at[7], at[8]
     flags = (kind, gx_at != 0, gc_at != 0, gw_at != 0, k)
     K, record = N - k - 1, (2 * k + 7) * BLOCK
-    blocks = (B + BLOCK - 1) // BLOCK
+    blocks, part = (B + BLOCK - 1) // BLOCK, scratch(one)
     for item in range(start, stop):
         c, gc = offset_by(pointer(at[0], one), item * K * O), offset_by(pointer(gc_at, one), item * K * O)
         s, gs = offset_by(pointer(at[1], one), item * O), offset_by(pointer(gs_at, one), item * O)
@@ -210,14 +211,13 @@ def backward(one: Any, at: tuple[int, ...], sizes: tuple[int, ...], start: int, 
             count = min(BLOCK, B - block * BLOCK)
             g = offset_by(pointer(at[4], one), begin * O)
             if O == 1:
-                _single(one, first, count, K, I, c, gc, s, w, gw, g, gx, flags)
+                _single(one, first, count, K, I, c, gc, s, w, gw, g, gx, part, flags)
                 continue
-            part = offset_by(first, BLOCK)
             for b in range(BLOCK):
                 part[b] = one - one
-            o = _strips(zeros(one, 32), 32, 0, O - 31, O, count, first, K, c, gc, s, w, gw, g, flags)
-            o = _strips(zeros(one, 16), 16, o, O - 15, O, count, first, K, c, gc, s, w, gw, g, flags)
-            _strips(some_zeros(one, 8), 8, o, O, O, count, first, K, c, gc, s, w, gw, g, flags)
+            o = _strips(zeros(one, 32), 32, 0, O - 31, O, count, first, K, c, gc, s, w, gw, g, part, flags)
+            o = _strips(zeros(one, 16), 16, o, O - 15, O, count, first, K, c, gc, s, w, gw, g, part, flags)
+            _strips(some_zeros(one, 8), 8, o, O, O, count, first, K, c, gc, s, w, gw, g, part, flags)
             if gx_at:
                 for b in range(count):
                     gx[b * I] = part[b]

@@ -21,6 +21,7 @@ __all__ = [
     "offset_by",
     "pointer",
     "record_rows",
+    "scratch",
     "smooth",
     "sums",
     "sums_inside",
@@ -36,6 +37,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 BLOCK = 64
@@ -90,6 +92,16 @@ def offset_by(typing_context: Any, pointer: Any, offset: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]])
 
     return pointer(pointer, offset), code
+
+
+@intrinsic
+def scratch(typing_context: Any, one: Any) -> Any:
+    """The address of `BLOCK` numbers that live as long as the function that asks."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return cgutils.alloca_once(builder, context.get_value_type(signature.args[0]), size=BLOCK)
+
+    return types.CPointer(one)(one), code
 
 
 @intrinsic

@@ -130,10 +130,11 @@ def uniform_polynomials(spline_order: int, derivative: int, dtype: torch.dtype, 
     Returns:
         Coefficients of \(u^p\) in row p, one column a basis, shape (k+1-derivative, k+1). Cached: do not change it.
     """
-    rows = torch.tensor(_uniform_pieces(spline_order), dtype=torch.float64)
-    for _ in range(derivative):
-        rows = rows[1:] * torch.arange(1, len(rows), dtype=torch.float64)[:, None]
-    return rows.to(device=device, dtype=dtype)
+    with torch.inference_mode(False):  # what is kept must serve training too, whoever asks first
+        rows = torch.tensor(_uniform_pieces(spline_order), dtype=torch.float64)
+        for _ in range(derivative):
+            rows = rows[1:] * torch.arange(1, len(rows), dtype=torch.float64)[:, None]
+        return rows.to(device=device, dtype=dtype)
 
 
 def _intervals(x: Tensor, knots: Tensor, spline_order: int) -> tuple[Tensor, Tensor]:

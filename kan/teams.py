@@ -9,7 +9,6 @@ __all__ = ["run_in_team"]
 
 import ctypes
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,6 @@ def _open() -> Any:
 
 
 _library = _open()
-_process = os.getpid()
 _index = types.ExternalFunction("omp_get_thread_num", types.int32())
 _size = types.ExternalFunction("omp_get_num_threads", types.int32())
 
@@ -79,9 +77,9 @@ def run_in_team(kernel: Any, arguments: tuple[Any, ...], items: int, threads: in
         threads: how many.
 
     Returns:
-        False, and nothing is done, where torch's team cannot be reached or would not answer: in a process forked off.
+        False, and nothing is done, where torch's team cannot be reached.
     """
-    if _library is None or os.getpid() != _process:
+    if _library is None:
         return False
     one, *rest = arguments
     numbers: list[int] = [items]

@@ -70,6 +70,53 @@ def test_follows_the_learning_rate_hooks_and_new_groups() -> None:
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda o, _: o.state.clear(),
+        lambda o, params: o.state[params[0]].update(exp_avg=torch.zeros_like(params[0])),
+        lambda o, params: o.param_groups[0].update(params=params[:2]),
+        lambda o, _: o.param_groups[0].update(maximize=True),
+        lambda o, _: setattr(o, "found_inf", torch.tensor(1.0)),
+        lambda o, _: setattr(o, "grad_scale", torch.tensor(8.0)),
+    ],
+)
+def test_follows_whatever_is_changed_between_steps(change) -> None:
+    ours, theirs = parameters(), parameters()
+    for optimizer, params in ((Adam(ours), ours), (torch.optim.Adam(theirs, fused=True), theirs)):
+        generator = torch.Generator().manual_seed(4)
+        walk(optimizer, params, 3, generator)
+        change(optimizer, params)
+        walk(optimizer, params, 3, generator)
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_loads_the_settings_of_others() -> None:
+    for options in ({"amsgrad": True, "fused": True}, {"maximize": True, "fused": True}, {"foreach": True}):
+        ours, theirs = parameters(), parameters()
+        first = torch.optim.Adam(theirs, **options)
+        walk(first, theirs, 3, torch.Generator().manual_seed(5))
+        with torch.no_grad():
+            for a, b in zip(ours, theirs, strict=True):
+                a.copy_(b)
+        then = Adam(ours)
+        then.load_state_dict(copy.deepcopy(first.state_dict()))
+        for optimizer, params in ((then, ours), (first, theirs)):
+            walk(optimizer, params, 3, torch.Generator().manual_seed(6))
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_copies_go_on_alike() -> None:
+    params = parameters()
+    optimizer = Adam(params)
+    walk(optimizer, params, 3, torch.Generator().manual_seed(7))
+    other = copy.deepcopy(optimizer)
+    others = other.param_groups[0]["params"]
+    walk(optimizer, params, 3, torch.Generator().manual_seed(8))
+    walk(other, others, 3, torch.Generator().manual_seed(8))
+    assert all(torch.equal(a, b) for a, b in zip(params, others, strict=True))
+
+
 def test_closure_runs_with_gradients_and_its_result_comes_back() -> None:
     params = parameters()
     optimizer = Adam(params)

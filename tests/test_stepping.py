@@ -62,6 +62,21 @@ def test_frozen_parameters_stay_and_get_no_gradient() -> None:
         assert layer.spline_scale.grad is None
 
 
+def test_parameters_that_join_later_and_empty_batches() -> None:
+    x, y = data()
+    model = KAN(2, 2, members=3, dtype=torch.float64)
+    first, *others = model.parameters()
+    optimizer = torch.optim.SGD([first], lr=0.0)
+    step = TrainingStep(model, optimizer)
+    optimizer.add_param_group({"params": others})
+    gradients = []
+    for _ in range(2):
+        step(x, y)
+        gradients.append(others[0].grad.clone())
+    assert torch.equal(*gradients)
+    assert step(x[:, :0], y[:, :0]).isnan().all()
+
+
 def test_lbfgs_takes_the_same_closure() -> None:
     x, y = data()
     model = KAN(2, 2, members=3, dtype=torch.float64)

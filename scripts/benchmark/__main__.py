@@ -1,6 +1,7 @@
 """Times KANs against MLPs and other implementations, in turns: `python -m scripts.benchmark --help`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -65,10 +66,14 @@ def main() -> None:
         ]
         if min(counts) < 1 or options.peaks < 0:
             raise ValueError("members, threads, grids and batch must be at least 1, peaks at least 0")
+        if max(options.threads) > 4 * (os.cpu_count() or 1):
+            raise ValueError(
+                f"threads must be at most four times the cores, {os.cpu_count()}, got {max(options.threads)}"
+            )
         if options.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("--device cuda, but torch finds no CUDA device here")
         run(options, cases, memory)
-    except (ValueError, PeerError) as error:
+    except (ValueError, OSError, PeerError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted")

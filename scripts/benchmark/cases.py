@@ -137,6 +137,6 @@ def networks(case: Case, members: int, dtype: torch.dtype, device: torch.device)
         "MLP": lambda: matched_mlp(inputs, outputs, kan, max(depth, 2), members=members, dtype=dtype, device=device),
     }
     if members == 1:
-        builders["KAN, dense"] = lambda: kan(engine="dense")
+        builders["dense KAN"] = lambda: kan(engine="dense")
         builders["Cox–de Boor"] = lambda: CoxDeBoorKAN(case).to(device, dtype)
     return builders

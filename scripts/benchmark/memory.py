@@ -1,8 +1,10 @@
 """Peak memory of one forward and backward pass, each measured in a fresh process."""
 
-__all__ = ["least_memory", "peak_memory"]
+__all__ = ["check_memory", "least_memory", "peak_memory"]
 
 import multiprocessing
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -48,3 +50,22 @@ def peak_memory(case: Case, name: str, dtype: torch.dtype, device: torch.device)
 def least_memory(case: Case, parameters: int, dtype: torch.dtype) -> int:
     """Bytes of parameters and activations alone."""
     return (parameters + case.batch * sum(case.layer_sizes)) * dtype.itemsize
+
+
+def check_memory(cases: Sequence[Case], members: int, dtype: torch.dtype) -> None:
+    """Refuses what cannot fit: parameters, gradients and the optimizer's two means, four times the parameters.
+
+    Raises:
+        ValueError: a case that needs more memory than the machine has.
+    """
+    try:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return  # the system does not say
+    for case in cases:
+        edges = sum(i * o for i, o in zip(case.layer_sizes[:-1], case.layer_sizes[1:], strict=True))
+        needed = 4 * members * least_memory(case, edges * (case.grid_size + 5), dtype)
+        if needed > there:
+            raise ValueError(
+                f"{case} with {members} members needs {needed / 1e9:.3g} GB, and there are {there / 1e9:.3g}"
+            )

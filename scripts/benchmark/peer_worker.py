@@ -6,6 +6,7 @@ One JSON object a line comes in, one goes out: {"build": [sizes, grid, batch, st
 """
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import sys
@@ -22,7 +23,8 @@ def _build(kind: str, sizes: list[int], grid: int, batch: int, stage: str) -> tu
 
     torch.manual_seed(0)
     if kind == "pykan":
-        from kan import KAN  # pykan's
+        importlib.metadata.version("pykan")  # other packages are named kan as well
+        from kan import KAN
 
         model = KAN(width=list(sizes), grid=grid, k=3, seed=0, auto_save=False)
         model.speed()

@@ -100,7 +100,7 @@ def _steps_of_many(rows: Sequence[Row], threads: int) -> str:
 
 def tables(rows: Sequence[Row], device: str) -> str:
     """All comparisons as Markdown: ratios of medians, with the quartiles of the rounds' ratios in brackets."""
-    parts = [device]
+    parts = [device, "Ratios are those of medians; in brackets the quartiles of the ratios of single rounds."]
     for threads in dict.fromkeys(row.threads for row in rows):
         noun = "thread" if threads == 1 else "threads"
         for stage in dict.fromkeys(row.stage for row in rows):
@@ -117,12 +117,12 @@ def grid_figure(rows: Sequence[Row], device: str) -> Figure:
     axes = panel(figure, 0.5, 0.42, 3.0, 2.3)
     colours = {
         _OURS: PALETTES["KAN"][0],
-        "KAN, dense": PALETTES["KAN"][2],
+        "dense KAN": PALETTES["KAN"][2],
         _DENSE: SPARE[0][0],
         _MLP: PALETTES["MLP"][0],
     }
     spare = iter(SPARE[1])
-    names = {_OURS: "KAN, local kernel", "KAN, dense": "KAN, dense\nreference", _MLP: "MLP of equal\nparameters"}
+    names = {_OURS: "KAN, local kernel", "dense KAN": "KAN, dense\nreference", _MLP: "MLP of equal\nparameters"}
     for name in dict.fromkeys(row.contender for row in rows):
         mine = sorted((row for row in rows if row.contender == name), key=lambda row: row.case.grid_size)
         x = [row.case.grid_size for row in mine]

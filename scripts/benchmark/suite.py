@@ -12,7 +12,7 @@ from continual.figures import save
 from continual.records import replace_file
 from scripts.benchmark.cases import Case, networks
 from scripts.benchmark.comparison import Row, compare, five_peaks, trainable
-from scripts.benchmark.memory import least_memory, peak_memory
+from scripts.benchmark.memory import check_memory, least_memory, peak_memory
 from scripts.benchmark.peers import Peer
 from scripts.benchmark.report import grid_figure, hardware, tables, write_csv
 from scripts.benchmark.timing import STAGES
@@ -25,13 +25,16 @@ def run(options: Namespace, cases: Sequence[Case], memory: Sequence[Case]) -> No
 
     Raises:
         PeerError: a peer that cannot run; before anything is measured, where that can be known.
+        ValueError: a case that does not fit into memory.
+        OSError: an output folder that cannot be made.
     """
     device, dtype = torch.device(options.device), getattr(torch, options.dtype)
     for text in options.peer:
         with Peer(text, 1) as peer:
             peer.ask(build=[[1, 1], 3, 1, "forward"])
-    if options.batch:
-        cases = [replace(case, batch=options.batch) for case in cases]
+    cases = [replace(case, batch=options.batch or case.batch) for case in dict.fromkeys(cases)]
+    check_memory([*cases, *memory], max(options.members), dtype)
+    options.output.mkdir(parents=True, exist_ok=True)  # rather now than after all that work
     device_name = hardware(device)
     print(device_name)
     settings = {"dtype": dtype, "device": device}
@@ -51,7 +54,6 @@ def run(options: Namespace, cases: Sequence[Case], memory: Sequence[Case]) -> No
         text += _memory_table(memory, dtype, device)
     if options.peaks and not options.quick and device.type == "cpu":
         text += _peaks_table(options.peer, options.peaks)
-    options.output.mkdir(parents=True, exist_ok=True)
     replace_file(options.output / "table.md", lambda path: path.write_text(text, encoding="utf-8"))
     write_csv(rows, device_name, options.output / "table.csv")
     print(f"\n{text}\n{options.output / 'table.md'}\n{options.output / 'table.csv'}")
