@@ -4,6 +4,7 @@ __all__ = ["CASES", "Case", "CoxDeBoorKAN", "networks"]
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -102,6 +103,7 @@ class CoxDeBoorKAN(nn.Module):
 
     def __init__(self, case: Case) -> None:
         super().__init__()
+        self.members = 1
         sizes = case.layer_sizes
         pairs = zip(sizes[:-1], sizes[1:], strict=True)
         self.layers = nn.Sequential(*(_CoxDeBoorLayer(i, o, case.grid_size) for i, o in pairs))
@@ -112,7 +114,7 @@ class CoxDeBoorKAN(nn.Module):
         return y[None]
 
 
-def networks(case: Case, members: int, dtype: torch.dtype, device: torch.device) -> dict[str, Callable[[], nn.Module]]:
+def networks(case: Case, members: int, dtype: torch.dtype, device: torch.device) -> dict[str, Callable[[], Any]]:
     """Builders of everything that is compared: KANs by their engine, the dense one, and the MLP of equal parameters.
 
     The MLP has the depth of the KAN, or a hidden layer where the KAN has none. The dense one has no member axis.
@@ -132,7 +134,7 @@ def networks(case: Case, members: int, dtype: torch.dtype, device: torch.device)
             device=device,
         )
 
-    builders: dict[str, Callable[[], nn.Module]] = {
+    builders: dict[str, Callable[[], Any]] = {
         "KAN": lambda: kan(members=members),
         "MLP": lambda: matched_mlp(inputs, outputs, kan, max(depth, 2), members=members, dtype=dtype, device=device),
     }

@@ -1,6 +1,6 @@
 """The comparisons: one case of networks, and the paper's experiment as a whole."""
 
-__all__ = ["Row", "compare", "five_peaks", "trainable"]
+__all__ = ["Row", "compare", "five_peaks"]
 
 import time
 from collections.abc import Iterator, Sequence
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
+from continual.models import parameter_counts
 from scripts.benchmark.cases import Case, networks
 from scripts.benchmark.peers import Peer
 from scripts.benchmark.timing import Job, network_job, paired
@@ -36,11 +36,6 @@ class Row:
         return 1e3 * float(np.median(self.seconds))
 
 
-def trainable(model: nn.Module) -> int:
-    """Trainable parameters, all members together."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
 def compare(
     case: Case,
     stage: str,
@@ -52,7 +47,6 @@ def compare(
     peers: Sequence[str] = (),
     rounds: int = 15,
     span: float = 0.02,
-    only: Sequence[str] | None = None,
 ) -> list[Row]:
     """Times all contenders on one case.
 
@@ -66,7 +60,6 @@ def compare(
         peers: other implementations, see `Peer`; they join where there is one member.
         rounds: see `paired`.
         span: see `paired`.
-        only: contenders to time; None for all.
     """
     torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(0)
@@ -77,10 +70,10 @@ def compare(
     parameters: dict[str, int] = {}
     with ExitStack() as stack:
         for name, build in networks(case, members, dtype, device).items():
-            if only is None or name in only:
-                torch.manual_seed(0)
-                model = build()
-                jobs[name], parameters[name] = network_job(model, x, y, stage), trainable(model) // members
+            torch.manual_seed(0)
+            model = build()
+            jobs[name] = network_job(model, x, y, stage)
+            parameters[name] = parameter_counts(model)["trainable"]
         for text in peers if members == 1 else ():
             peer = stack.enter_context(Peer(text, threads))
             jobs[peer.kind], parameters[peer.kind] = peer.job(case, stage)

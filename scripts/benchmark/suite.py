@@ -9,9 +9,10 @@ from dataclasses import replace
 import torch
 
 from continual.figures import save
+from continual.models import parameter_counts
 from continual.records import replace_file
 from scripts.benchmark.cases import Case, networks
-from scripts.benchmark.comparison import Row, compare, five_peaks, trainable
+from scripts.benchmark.comparison import Row, compare, five_peaks
 from scripts.benchmark.memory import check_memory, least_memory, peak_memory
 from scripts.benchmark.peers import Peer
 from scripts.benchmark.report import grid_figure, hardware, tables, write_csv
@@ -69,7 +70,8 @@ def _memory_table(cases: Sequence[Case], dtype: torch.dtype, device: torch.devic
     lines += ["| case | network | MB | ÷ (parameters + activations) |", "| --- | --- | --- | --- |"]
     for case in cases:
         for name, build in networks(case, 1, dtype, torch.device("cpu")).items():
-            peak, least = peak_memory(case, name, dtype, device), least_memory(case, trainable(build()), dtype)
+            parameters = parameter_counts(build())["trainable"]
+            peak, least = peak_memory(case, name, dtype, device), least_memory(case, parameters, dtype)
             cells = ("–", "–") if peak is None else (f"{peak / 1e6:.0f}", f"{peak / least:.2f}")
             lines.append(f"| {case} | {name} | {cells[0]} | {cells[1]} |")
     return "\n".join(lines) + "\n"

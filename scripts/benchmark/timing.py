@@ -1,6 +1,6 @@
 """Paired timing: contenders take turns in one process, so that what disturbs one disturbs the others too."""
 
-__all__ = ["Job", "Ratio", "network_job", "paired", "ratio"]
+__all__ = ["STAGES", "Job", "Ratio", "network_job", "paired", "ratio"]
 
 import time
 from collections.abc import Callable, Mapping
