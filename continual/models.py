@@ -12,9 +12,20 @@ from torch import Tensor, nn
 class StackedModel(Protocol):
     """M independent replicas of one network; every parameter has the leading axis M."""
 
-    members: int
-    in_features: int
-    out_features: int
+    @property
+    def members(self) -> int:
+        """M."""
+        ...
+
+    @property
+    def in_features(self) -> int:
+        """I."""
+        ...
+
+    @property
+    def out_features(self) -> int:
+        """O."""
+        ...
 
     def __call__(self, x: Tensor) -> Tensor:
         """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""

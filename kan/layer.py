@@ -2,21 +2,22 @@
 
 __all__ = ["Initialization", "KANLayer"]
 
-from collections.abc import Sequence
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Generator, Tensor, nn
 
+from kan.edges import EdgeLayer
 from kan.engines import Engine, spline_sum
-from kan.members import draw_normal, draw_uniform, member_generators, stacked_input
+from kan.members import draw_normal, draw_uniform, member_generators
 from kan.reference import BASES, Base
 from kan.splines import basis, extend_grid, fit_coefficients, is_uniform, uniform_grid
 
 Initialization = Literal["paper", "pykan"]
 
 
-class KANLayer(nn.Module):
+class KANLayer(EdgeLayer):
     r"""Sums learnable univariate functions of the inputs (Liu et al., 2024, https://arxiv.org/abs/2404.19756).
 
     .. math::
@@ -67,6 +68,14 @@ class KANLayer(nn.Module):
         torch.Size([3, 7, 5])
     """
 
+    AXES: ClassVar[Mapping[str, str]] = {
+        **EdgeLayer.AXES,
+        "coefficients": "MIKO",
+        "spline_scale": "MIO",
+        "base_weight": "MIO",
+        "knots": "MIN",
+    }
+
     base_weight: nn.Parameter | None
     knots: Tensor
 
@@ -91,9 +100,7 @@ class KANLayer(nn.Module):
         dtype: torch.dtype | None = None,
         device: torch.device | None = None,
     ) -> None:
-        super().__init__()
-        if in_features < 1 or out_features < 1:
-            raise ValueError(f"a layer needs at least one input and output, got {in_features} → {out_features}")
+        super().__init__(in_features, out_features, members)
         if base not in BASES:
             raise ValueError(f"base must be one of {', '.join(BASES)}, got {base!r}")
         if engine not in get_args(Engine):
@@ -109,9 +116,6 @@ class KANLayer(nn.Module):
                 f"grid must have shape (G+1,), ({in_features}, G+1) or ({members}, {in_features}, G+1), "
                 f"got {tuple(grid.shape)}"
             )
-        self.in_features = in_features
-        self.out_features = out_features
-        self.members = members
         self.spline_order = spline_order
         self.base: Base = base
         self.engine: Engine = engine
@@ -148,31 +152,65 @@ class KANLayer(nn.Module):
     @property
     def grid_range(self) -> tuple[float, float]:
         """The interval that lies in the grid of every input and member."""
-        k = self.spline_order
-        return float(self.knots[..., k].max()), float(self.knots[..., -1 - k].min())
+        low, high = self.input_window()
+        return float(low.max()), float(high.min())
 
     def refresh(self) -> None:
         """Takes note of the knots after they were changed in place."""
         self.uniform = is_uniform(self.knots)
 
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.refresh()
+
+    def select(self, members: Sequence[int], inputs: Tensor | None = None, outputs: Tensor | None = None) -> "KANLayer":
+        """See `EdgeLayer.select`."""
+        chosen = super().select(members, inputs, outputs)
+        assert isinstance(chosen, KANLayer)
+        chosen.refresh()
+        return chosen
+
     def basis(self, x: Tensor, derivative: int = 0) -> Tensor:
         """Basis functions, or their derivatives, at (M, B, I) inputs: (M, B, I, K)."""
         return basis(x, self.knots, self.spline_order, derivative, self.uniform)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
-        x = stacked_input(x, self.members, self.in_features)
+    def learned(self, x: Tensor, gate: Tensor | None) -> Tensor:
+        """The sum of base functions and splines, each times its entry of the gate (M, I, O): (M, B, I) to (M, B, O)."""
+        scale: Tensor = self.spline_scale
+        base_weight: Tensor | None = self.base_weight
+        if gate is not None:
+            scale = scale * gate
+            base_weight = None if base_weight is None else base_weight * gate
         return spline_sum(
             x,
             self.knots,
             self.coefficients,
             self.spline_order,
             uniform=self.uniform,
-            scale=self.spline_scale,
+            scale=scale,
             base=self.base,
-            base_weight=self.base_weight,
+            base_weight=base_weight,
             engine=self.engine,
         )
+
+    def edge_features(self, x: Tensor) -> Tensor:
+        """The K basis functions, and the base function last if there is one: (M, B, I, K) or (M, B, I, K+1)."""
+        features = self.basis(x)
+        if self.base_weight is None:
+            return features
+        return torch.cat([features, BASES[self.base](x).unsqueeze(-1)], dim=-1)
+
+    def edge_weights(self) -> Tensor:
+        """Scaled coefficients, and base weights last if there are any: (M, I, K, O) or (M, I, K+1, O)."""
+        weights = self.coefficients * self.spline_scale.unsqueeze(2)
+        if self.base_weight is not None:
+            weights = torch.cat([weights, self.base_weight.unsqueeze(2)], dim=2)
+        gate = self.gate()
+        return weights if gate is None else weights * gate.unsqueeze(2)
+
+    def input_window(self) -> tuple[Tensor, Tensor]:
+        """Ends of the grid of every input, (M, I) each."""
+        return self.knots[..., self.spline_order], self.knots[..., -1 - self.spline_order]
 
     def flops(self) -> int:
         """Floating-point operations of one sample of one member, forward, when only live bases are touched.

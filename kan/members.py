@@ -1,8 +1,8 @@
 """Shapes and random draws of M members: what every stacked model of the suite has in common."""
 
-__all__ = ["draw_normal", "draw_uniform", "layer_sizes", "member_generators", "stacked_input"]
+__all__ = ["draw_normal", "draw_uniform", "layer_sizes", "member_generators", "pick", "stacked_input"]
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Generator, Tensor
@@ -86,3 +86,27 @@ def stacked_input(x: Tensor, members: int, features: int) -> Tensor:
     if x.dim() != 3 or x.shape[0] != members or x.shape[2] != features:
         raise ValueError(f"expected input of shape ({members}, B, {features}) or (B, {features}), got {tuple(x.shape)}")
     return x
+
+
+def pick(tensor: Tensor, axes: str, members: Sequence[int], chosen: Mapping[str, Tensor | None]) -> Tensor:
+    """Takes members, and along other axes what each of them wants, in the order given: a new tensor.
+
+    Args:
+        tensor: values with the axes named, members first.
+        axes: a letter for each axis, beginning with "M".
+        members: which members, M' of them.
+        chosen: for some of the letters the indices along that axis, (M', n) each; None for all.
+
+    Example:
+        >>> pick(torch.arange(6).reshape(1, 2, 3), "MIO", [0], {"O": torch.tensor([[2, 0]])})
+        tensor([[[2, 0],
+                 [5, 3]]])
+    """
+    taken = tensor[torch.as_tensor(list(members), device=tensor.device)]
+    for letter, index in chosen.items():
+        if index is not None and letter in axes:
+            axis = axes.index(letter)
+            shape = [1] * taken.dim()
+            shape[0], shape[axis] = index.shape
+            taken = torch.take_along_dim(taken, index.to(taken.device).view(shape), dim=axis)
+    return taken.contiguous()

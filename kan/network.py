@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator
 
+from kan.edges import EdgeNetwork
 from kan.engines import Engine
 from kan.layer import Initialization, KANLayer
 from kan.members import layer_sizes as sizes_from
-from kan.members import member_generators, stacked_input
 from kan.reference import Base
 
 
-class KAN(nn.Module):
+class KAN(EdgeNetwork):
     r"""Composes `KANLayer`s, \(\mathrm{KAN}(x) = (\Phi_{L-1} \circ \dots \circ \Phi_0)(x)\).
 
     Liu et al., KAN: Kolmogorov-Arnold Networks (2024), https://arxiv.org/abs/2404.19756, equation 2.7. Holds M
@@ -74,66 +74,47 @@ class KAN(nn.Module):
         dtype: torch.dtype | None = None,
         device: torch.device | None = None,
     ) -> None:
-        super().__init__()
-        self.layer_sizes = sizes_from(in_features, out_features, width, depth, layer_sizes)
-        self.members = len(member_generators(members, generators))
-        self.in_features = in_features
-        self.out_features = out_features
-        self.layers = nn.ModuleList(
-            KANLayer(
-                i,
-                o,
-                grid_size,
-                spline_order,
-                grid_range=grid_range,
-                base=base,
-                train_coefficients=train_coefficients,
-                train_spline_scale=train_spline_scale,
-                train_base_weight=train_base_weight,
-                initialization=initialization,
-                noise_scale=noise_scale,
-                engine=engine,
-                members=members,
-                generators=generators,
-                dtype=dtype,
-                device=device,
-            )
-            for i, o in zip(self.layer_sizes[:-1], self.layer_sizes[1:], strict=True)
+        sizes = sizes_from(in_features, out_features, width, depth, layer_sizes)
+        super().__init__(
+            [
+                KANLayer(
+                    i,
+                    o,
+                    grid_size,
+                    spline_order,
+                    grid_range=grid_range,
+                    base=base,
+                    train_coefficients=train_coefficients,
+                    train_spline_scale=train_spline_scale,
+                    train_base_weight=train_base_weight,
+                    initialization=initialization,
+                    noise_scale=noise_scale,
+                    engine=engine,
+                    members=members,
+                    generators=generators,
+                    dtype=dtype,
+                    device=device,
+                )
+                for i, o in zip(sizes[:-1], sizes[1:], strict=True)
+            ]
         )
 
-    def _layer(self, index: int) -> KANLayer:
-        layer = self.layers[index]
+    def layer(self, index: int) -> KANLayer:
+        """One layer, counted from 0."""
+        layer = super().layer(index)
         assert isinstance(layer, KANLayer)
         return layer
 
     @property
-    def depth(self) -> int:
-        """Number of layers."""
-        return len(self.layers)
-
-    @property
     def input_range(self) -> tuple[float, float]:
         """The interval that the grid of every input covers."""
-        return self._layer(0).grid_range
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
-        x = stacked_input(x, self.members, self.in_features)
-        for layer in self.layers:
-            x = layer(x)
-        return x
-
-    def flops(self) -> int:
-        """Floating-point operations of one sample of one member, forward; see `KANLayer.flops`."""
-        return sum(self._layer(index).flops() for index in range(self.depth))
+        return self.layer(0).grid_range
 
     def describe(self) -> dict[str, Any]:
         """What records and figures say about the model, in plain types."""
-        first = self._layer(0)
+        first = self.layer(0)
         return {
-            "family": "KAN",
-            "layer_sizes": list(self.layer_sizes),
-            "depth": self.depth,
+            **super().describe(),
             "grid_size": first.grid_size,
             "spline_order": first.spline_order,
             "base": first.base,

@@ -1,0 +1,292 @@
+r"""Networks of learnable edges, whatever the functions on them: what B-splines and their alternatives have in common.
+
+A layer sums one function of one variable per edge, \(y_o = \sum_i \phi_{i,o}(x_i)\). Every family here is linear in
+its parameters, \(\phi_{i,o}(x) = \sum_f F_{i,f}(x) \, W_{i,f,o}\), with features F that all edges of an input share. On
+that rest what works on any of them: pruning (`kan.pruning`), sparsity (`kan.sparsity`), formulas (`kan.symbolic`) and
+pictures (`kan.pictures`).
+"""
+
+__all__ = ["EdgeLayer", "EdgeNetwork"]
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from kan.members import pick, stacked_input
+
+if TYPE_CHECKING:
+    from kan.symbolic import SymbolicEdges
+
+
+class EdgeLayer(nn.Module):
+    r"""A layer of learnable univariate functions for M members; subclasses say which functions.
+
+    A *masked* edge is gone: exactly zero for every input, and so are the gradients of its parameters. A *symbolic* edge
+    follows a formula instead of its learnable function, which is silenced in the same way.
+
+    Args:
+        in_features: input features I.
+        out_features: output features O.
+        members: independent replicas M.
+
+    Attributes:
+        mask: 1 for edges that live and 0 for those that are gone, shape (M, I, O); None while all of them live.
+        symbolic: edges that are fixed to formulas, or None.
+
+    Raises:
+        ValueError: no input or no output.
+    """
+
+    AXES: ClassVar[Mapping[str, str]] = {"mask": "MIO"}
+    """Axes of every parameter and buffer: M members, I inputs, O outputs, other letters for what is an edge's own."""
+
+    mask: Tensor | None
+    symbolic: "SymbolicEdges | None"
+
+    def __init__(self, in_features: int, out_features: int, members: int) -> None:
+        super().__init__()
+        if in_features < 1 or out_features < 1:
+            raise ValueError(f"a layer needs at least one input and output, got {in_features} → {out_features}")
+        self.in_features = in_features
+        self.out_features = out_features
+        self.members = members
+        self.register_buffer("mask", None)
+        self.symbolic = None
+
+    def learned(self, x: Tensor, gate: Tensor | None) -> Tensor:
+        """The sum of the learnable functions, each times its entry of the gate (M, I, O): (M, B, I) to (M, B, O)."""
+        raise NotImplementedError
+
+    def edge_features(self, x: Tensor) -> Tensor:
+        """Features F that all edges of an input share, at (M, B, I) inputs: (M, B, I, F)."""
+        raise NotImplementedError
+
+    def edge_weights(self) -> Tensor:
+        """Weights W of the features on every edge, zero on masked and symbolic ones: (M, I, F, O)."""
+        raise NotImplementedError
+
+    def input_window(self) -> tuple[Tensor, Tensor]:
+        """Ends of the interval of inputs that the layer is made for, (M, I) each, in units of the inputs."""
+        raise NotImplementedError
+
+    def flops(self) -> int:
+        """Floating-point operations of one sample of one member, forward."""
+        raise NotImplementedError
+
+    def gate(self) -> Tensor | None:
+        """What every learnable function is multiplied with, (M, I, O); None where that is 1 throughout."""
+        if self.symbolic is None:
+            return self.mask
+        free = (~self.symbolic.fixed).to(next(self.parameters()).dtype)
+        return free if self.mask is None else free * self.mask
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
+        x = stacked_input(x, self.members, self.in_features)
+        y = self.learned(x, self.gate())
+        return y if self.symbolic is None else y + self.symbolic(x, self.mask)
+
+    def edge_values(self, x: Tensor) -> Tensor:
+        r"""The function of every edge, \(\phi_{i,o}(x_i)\), at inputs (M, B, I) or (B, I): (M, B, I, O)."""
+        x = stacked_input(x, self.members, self.in_features)
+        values = torch.einsum("mbif,mifo->mbio", self.edge_features(x), self.edge_weights())
+        return values if self.symbolic is None else values + self.symbolic.edge_values(x, self.mask)
+
+    def live_edges(self) -> Tensor:
+        """Which edges are not masked, bool (M, I, O)."""
+        if self.mask is None:
+            device = next(self.parameters()).device
+            return torch.ones(self.members, self.in_features, self.out_features, dtype=torch.bool, device=device)
+        return self.mask != 0
+
+    def set_mask(self, live: Tensor | None) -> None:
+        """Masks all edges but the live ones, bool (M, I, O); None, or all of them alive, takes the mask away.
+
+        Raises:
+            ValueError: a wrong shape.
+        """
+        shape = (self.members, self.in_features, self.out_features)
+        if live is not None and tuple(live.shape) != shape:
+            raise ValueError(f"a mask of these edges has shape {shape}, got {tuple(live.shape)}")
+        kept = None if live is None or bool(live.all()) else live
+        like = next(self.parameters())
+        self.mask = None if kept is None else kept.to(dtype=like.dtype, device=like.device)
+
+    def select(
+        self, members: Sequence[int], inputs: Tensor | None = None, outputs: Tensor | None = None
+    ) -> "EdgeLayer":
+        """A new layer of some members, and of some inputs and outputs of each, in the order given.
+
+        Args:
+            members: which members, M' of them.
+            inputs: which inputs of each of them, (M', I'); None for all.
+            outputs: which outputs of each of them, (M', O'); None for all.
+        """
+        chosen = copy.deepcopy(self)
+        chosen.members = len(members)
+        chosen.in_features = self.in_features if inputs is None else inputs.shape[1]
+        chosen.out_features = self.out_features if outputs is None else outputs.shape[1]
+        _select(self, chosen, self.AXES, members, inputs, outputs)
+        if self.symbolic is not None and chosen.symbolic is not None:
+            _select(self.symbolic, chosen.symbolic, self.symbolic.AXES, members, inputs, outputs)
+        return chosen
+
+    def fit_to(self, state: Mapping[str, Tensor], prefix: str = "") -> None:
+        """Takes on the shapes of a state dict, so that it can be loaded; what the parameters hold is lost."""
+        for name, axes in self.AXES.items():
+            saved, own = state.get(prefix + name), getattr(self, name)
+            if saved is None and name == "mask":
+                self.mask = None
+            elif saved is not None and (own is None or own.shape != saved.shape):
+                like = next(self.parameters())
+                _put(self, name, torch.empty(saved.shape, dtype=like.dtype, device=like.device))
+                for axis, attribute in (("M", "members"), ("I", "in_features"), ("O", "out_features")):
+                    if axis in axes:
+                        setattr(self, attribute, saved.shape[axes.index(axis)])
+        if f"{prefix}symbolic.function" in state:
+            from kan.symbolic import SymbolicEdges
+
+            shape = (self.members, self.in_features, self.out_features)
+            like = next(self.parameters())
+            self.symbolic = SymbolicEdges(*shape, dtype=like.dtype, device=like.device)
+        else:
+            self.symbolic = None
+
+
+def _put(module: nn.Module, name: str, value: Tensor) -> None:
+    """Replaces a parameter or buffer by a new one of another shape."""
+    old = getattr(module, name)
+    if isinstance(old, nn.Parameter):
+        value = nn.Parameter(value, requires_grad=old.requires_grad)
+    setattr(module, name, value)
+
+
+def _select(
+    source: nn.Module,
+    target: nn.Module,
+    axes: Mapping[str, str],
+    members: Sequence[int],
+    inputs: Tensor | None,
+    outputs: Tensor | None,
+) -> None:
+    for name, letters in axes.items():
+        tensor = getattr(source, name)
+        if tensor is not None:
+            _put(target, name, pick(tensor.detach(), letters, members, {"I": inputs, "O": outputs}))
+
+
+class EdgeNetwork(nn.Module):
+    """Edge layers in a row, each one's outputs the inputs of the next.
+
+    Args:
+        layers: at least one, of the same members, each with as many inputs as the one before has outputs.
+
+    Raises:
+        ValueError: layers that do not fit together.
+    """
+
+    def __init__(self, layers: Sequence[EdgeLayer]) -> None:
+        super().__init__()
+        if not layers:
+            raise ValueError("a network needs at least one layer")
+        for before, after in zip(layers[:-1], layers[1:], strict=True):
+            if (before.out_features, before.members) != (after.in_features, after.members):
+                raise ValueError(
+                    f"a layer with {before.out_features} outputs and {before.members} members can't feed one with "
+                    f"{after.in_features} inputs and {after.members} members"
+                )
+        self.layers = nn.ModuleList(layers)
+
+    def layer(self, index: int) -> EdgeLayer:
+        """One layer, counted from 0."""
+        layer = self.layers[index]
+        assert isinstance(layer, EdgeLayer)
+        return layer
+
+    def each_layer(self) -> Iterator[EdgeLayer]:
+        """The layers from input to output."""
+        return (self.layer(index) for index in range(self.depth))
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return len(self.layers)
+
+    @property
+    def members(self) -> int:
+        """Independent replicas M."""
+        return self.layer(0).members
+
+    @property
+    def in_features(self) -> int:
+        """Input features I."""
+        return self.layer(0).in_features
+
+    @property
+    def out_features(self) -> int:
+        """Output features O."""
+        return self.layer(-1).out_features
+
+    @property
+    def layer_sizes(self) -> list[int]:
+        """Features from input to output, [I, …, O]."""
+        return [self.in_features, *(layer.out_features for layer in self.each_layer())]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def activations(self, x: Tensor) -> list[Tensor]:
+        """What enters each layer, (M, B, I) each, and the output (M, B, O) last."""
+        found = [stacked_input(x, self.members, self.in_features)]
+        for layer in self.layers:
+            found.append(layer(found[-1]))
+        return found
+
+    def member(self, index: int) -> "EdgeNetwork":
+        """A new network with that member alone.
+
+        Raises:
+            ValueError: there is no such member.
+        """
+        if not 0 <= index < self.members:
+            raise ValueError(f"member must be between 0 and {self.members - 1}, got {index}")
+        return self.rebuilt([layer.select([index]) for layer in self.each_layer()])
+
+    def rebuilt(self, layers: Sequence[EdgeLayer]) -> "EdgeNetwork":
+        """A network of the same kind with these layers."""
+        other = copy.copy(self)  # whatever else a subclass keeps
+        other._modules = {}
+        EdgeNetwork.__init__(other, layers)
+        return other
+
+    def fit_to(self, state: Mapping[str, Tensor]) -> None:
+        """Takes on the shapes of a state dict: grid sizes, widths, masks and formulas; then load the state dict.
+
+        Raises:
+            ValueError: another number of layers, members, inputs or outputs.
+        """
+        layers = {name.split(".")[1] for name in state if name.startswith("layers.")}
+        before = (self.members, self.in_features, self.out_features)
+        if len(layers) != self.depth:
+            raise ValueError(f"the state dict holds {len(layers)} layers, the network {self.depth}")
+        copied = [copy.deepcopy(layer) for layer in self.each_layer()]
+        for index, layer in enumerate(copied):
+            layer.fit_to(state, f"layers.{index}.")
+        after = (copied[0].members, copied[0].in_features, copied[-1].out_features)
+        if after != before:
+            raise ValueError(f"the state dict has (members, inputs, outputs) {after}, the network {before}")
+        self.layers = nn.ModuleList(copied)
+
+    def flops(self) -> int:
+        """Floating-point operations of one sample of one member, forward; see the layers."""
+        return sum(layer.flops() for layer in self.each_layer())
+
+    def describe(self) -> dict[str, Any]:
+        """What records and figures say about the model, in plain types."""
+        return {"family": "KAN", "layer_sizes": self.layer_sizes, "depth": self.depth}
