@@ -6,7 +6,7 @@ that rest what works on any of them: pruning (`kan.pruning`), sparsity (`kan.spa
 pictures (`kan.pictures`).
 """
 
-__all__ = ["EdgeLayer", "EdgeNetwork"]
+__all__ = ["EdgeLayer", "EdgeNetwork", "replace_tensor"]
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,8 +86,10 @@ class EdgeLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
         x = stacked_input(x, self.members, self.in_features)
-        y = self.learned(x, self.gate())
-        return y if self.symbolic is None else y + self.symbolic(x, self.mask)
+        if self.symbolic is None:
+            return self.learned(x, self.gate())
+        formulas = self.symbolic(x, self.mask)
+        return formulas if self.symbolic.complete(self.mask) else formulas + self.learned(x, self.gate())
 
     def edge_values(self, x: Tensor) -> Tensor:
         r"""The function of every edge, \(\phi_{i,o}(x_i)\), at inputs (M, B, I) or (B, I): (M, B, I, O)."""
@@ -102,6 +104,24 @@ class EdgeLayer(nn.Module):
             return torch.ones(self.members, self.in_features, self.out_features, dtype=torch.bool, device=device)
         return self.mask != 0
 
+    def live_parameters(self) -> Tensor:
+        """How many trained numbers act on the output of each member, int64 (M,).
+
+        Those of learnable functions that live, what edges share counting once, and four for each formula that lives.
+        """
+        live = self.live_edges()
+        fixed = torch.zeros_like(live) if self.symbolic is None else self.symbolic.fixed
+        count = torch.zeros(self.members, dtype=torch.int64, device=live.device)
+        if self.symbolic is not None and self.symbolic.affine.requires_grad:
+            count += 4 * (live & fixed).sum((1, 2))
+        for name, parameter in self.named_parameters(recurse=False):
+            if parameter.requires_grad:
+                owners = live & ~fixed
+                for dim, letter in ((2, "O"), (1, "I")):
+                    owners = owners if letter in self.AXES[name] else owners.any(dim, keepdim=True)
+                count += owners.sum((1, 2)) * (parameter[0].numel() // owners[0].numel())
+        return count
+
     def set_mask(self, live: Tensor | None) -> None:
         """Masks all edges but the live ones, bool (M, I, O); None, or all of them alive, takes the mask away.
 
@@ -114,6 +134,44 @@ class EdgeLayer(nn.Module):
         kept = None if live is None or bool(live.all()) else live
         like = next(self.parameters())
         self.mask = None if kept is None else kept.to(dtype=like.dtype, device=like.device)
+
+    def constants(self) -> Tensor | None:
+        """What to add to `coefficients` to raise every learnable function by 1 on its input window, in their shape.
+
+        Zero for edges that can't be raised so; None where the family holds no constants.
+        """
+        return None
+
+    @torch.no_grad()
+    def shiftable(self) -> Tensor:
+        """Edges that `shift_edges` can move, bool (M, I, O): alive, and with a formula or a learnable constant."""
+        constants, live = self.constants(), self.live_edges()
+        fixed = torch.zeros_like(live) if self.symbolic is None else self.symbolic.fixed
+        return live & (fixed if constants is None else fixed | (constants != 0.0).any(dim=2))
+
+    @torch.no_grad()
+    def shift_edges(self, delta: Tensor) -> None:
+        """Adds a constant to the function of every edge: exactly on its input window, a formula's everywhere.
+
+        Args:
+            delta: the constants, (M, I, O).
+
+        Raises:
+            ValueError: a wrong shape, or another constant than 0 for an edge that is not `shiftable`.
+        """
+        shiftable = self.shiftable()
+        if delta.shape != shiftable.shape:
+            raise ValueError(f"shifts of these edges have shape {tuple(shiftable.shape)}, got {tuple(delta.shape)}")
+        if bool((delta[~shiftable] != 0.0).any()):
+            raise ValueError(
+                "edges that are masked, have spline_scale 0 or are of a family without constants can't be shifted"
+            )
+        if self.symbolic is not None:
+            self.symbolic.affine[..., 3].add_(torch.where(self.symbolic.fixed, delta, 0.0))
+            delta = torch.where(self.symbolic.fixed, 0.0, delta)
+        constants = self.constants()
+        if constants is not None:
+            self.get_parameter("coefficients").add_(delta.unsqueeze(2) * constants)
 
     def select(
         self, members: Sequence[int], inputs: Tensor | None = None, outputs: Tensor | None = None
@@ -142,7 +200,7 @@ class EdgeLayer(nn.Module):
                 self.mask = None
             elif saved is not None and (own is None or own.shape != saved.shape):
                 like = next(self.parameters())
-                _put(self, name, torch.empty(saved.shape, dtype=like.dtype, device=like.device))
+                replace_tensor(self, name, torch.empty(saved.shape, dtype=like.dtype, device=like.device))
                 for axis, attribute in (("M", "members"), ("I", "in_features"), ("O", "out_features")):
                     if axis in axes:
                         setattr(self, attribute, saved.shape[axes.index(axis)])
@@ -156,8 +214,8 @@ class EdgeLayer(nn.Module):
             self.symbolic = None
 
 
-def _put(module: nn.Module, name: str, value: Tensor) -> None:
-    """Replaces a parameter or buffer by a new one of another shape."""
+def replace_tensor(module: nn.Module, name: str, value: Tensor) -> None:
+    """Replaces a parameter or buffer by a new one, of another shape perhaps; it is trained if the old one was."""
     old = getattr(module, name)
     if isinstance(old, nn.Parameter):
         value = nn.Parameter(value, requires_grad=old.requires_grad)
@@ -175,7 +233,7 @@ def _select(
     for name, letters in axes.items():
         tensor = getattr(source, name)
         if tensor is not None:
-            _put(target, name, pick(tensor.detach(), letters, members, {"I": inputs, "O": outputs}))
+            replace_tensor(target, name, pick(tensor.detach(), letters, members, {"I": inputs, "O": outputs}))
 
 
 class EdgeNetwork(nn.Module):
@@ -248,6 +306,20 @@ class EdgeNetwork(nn.Module):
             found.append(layer(found[-1]))
         return found
 
+    @torch.no_grad()
+    def outside(self, x: Tensor) -> Tensor:
+        """The share of each layer's inputs that lie outside its `input_window`, shape (M, L), between 0 and 1.
+
+        Args:
+            x: inputs of the network, (M, B, I) or (B, I).
+        """
+        shares = []
+        for layer, inputs in zip(self.each_layer(), self.activations(x)[:-1], strict=True):
+            low, high = (end.unsqueeze(1) for end in layer.input_window())
+            slack = 1e-6 * (high - low)  # an end of the window may be off by rounding
+            shares.append(((inputs < low - slack) | (inputs > high + slack)).double().mean(dim=(1, 2)))
+        return torch.stack(shares, dim=1)
+
     def member(self, index: int) -> "EdgeNetwork":
         """A new network with that member alone.
 
@@ -282,6 +354,10 @@ class EdgeNetwork(nn.Module):
         if after != before:
             raise ValueError(f"the state dict has (members, inputs, outputs) {after}, the network {before}")
         self.layers = nn.ModuleList(copied)
+
+    def live_parameters(self) -> Tensor:
+        """How many trained numbers act on the output of each member, int64 (M,); see the layers."""
+        return torch.stack([layer.live_parameters() for layer in self.each_layer()]).sum(0)
 
     def flops(self) -> int:
         """Floating-point operations of one sample of one member, forward; see the layers."""

@@ -2,15 +2,17 @@
 
 __all__ = ["Initialization", "KANLayer"]
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Generator, Tensor, nn
 
-from kan.edges import EdgeLayer
+from kan.edges import EdgeLayer, replace_tensor
 from kan.engines import Engine, spline_sum
-from kan.members import draw_normal, draw_uniform, member_generators
+from kan.grids import insert_knots, is_nested, refined_grid, refit, sample_grid, stretched, widened
+from kan.members import draw_normal, draw_uniform, member_generators, stacked_input
 from kan.reference import BASES, Base
 from kan.splines import basis, extend_grid, fit_coefficients, is_uniform, uniform_grid
 
@@ -176,15 +178,40 @@ class KANLayer(EdgeLayer):
 
     def learned(self, x: Tensor, gate: Tensor | None) -> Tensor:
         """The sum of base functions and splines, each times its entry of the gate (M, I, O): (M, B, I) to (M, B, O)."""
+        return self._sum(x, self.knots, self.coefficients, *self._gated(gate))
+
+    def edge_values(self, x: Tensor) -> Tensor:
+        """See `EdgeLayer.edge_values`; by the same engine as the layer, which is faster than by features."""
+        x = stacked_input(x, self.members, self.in_features)
+
+        def alone(tensor: Tensor) -> Tensor:
+            return tensor.flatten(0, 1).unsqueeze(1)  # each input a member of its own: (M, I, *) to (M·I, 1, *)
+
+        scale, base_weight = self._gated(self.gate())
+        values = self._sum(
+            x.transpose(1, 2).flatten(0, 1).unsqueeze(-1),
+            alone(self.knots),
+            alone(self.coefficients),
+            alone(scale),
+            None if base_weight is None else alone(base_weight),
+        )
+        values = values.unflatten(0, (self.members, self.in_features)).transpose(1, 2)
+        return values if self.symbolic is None else values + self.symbolic.edge_values(x, self.mask)
+
+    def _gated(self, gate: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Spline scales and base weights, times the gate (M, I, O) if there is one."""
         scale: Tensor = self.spline_scale
         base_weight: Tensor | None = self.base_weight
         if gate is not None:
             scale = scale * gate
             base_weight = None if base_weight is None else base_weight * gate
+        return scale, base_weight
+
+    def _sum(self, x: Tensor, knots: Tensor, coefficients: Tensor, scale: Tensor, base_weight: Tensor | None) -> Tensor:
         return spline_sum(
             x,
-            self.knots,
-            self.coefficients,
+            knots,
+            coefficients,
             self.spline_order,
             uniform=self.uniform,
             scale=scale,
@@ -208,9 +235,102 @@ class KANLayer(EdgeLayer):
         gate = self.gate()
         return weights if gate is None else weights * gate.unsqueeze(2)
 
+    @torch.no_grad()
+    def constants(self) -> Tensor:
+        """See `EdgeLayer.constants`: the bases sum to one on the grid, so it is one over the scale for each of them."""
+        scale = self.spline_scale.unsqueeze(2).expand_as(self.coefficients)
+        return torch.where(scale != 0.0, 1.0 / scale, 0.0)
+
     def input_window(self) -> tuple[Tensor, Tensor]:
         """Ends of the grid of every input, (M, I) each."""
         return self.knots[..., self.spline_order], self.knots[..., -1 - self.spline_order]
+
+    @torch.no_grad()
+    def update_grid(self, x: Tensor, *, grid_eps: float = 0.02, margin: float = 0.0) -> None:
+        """Moves the grid to where the samples are, and refits the coefficients; see `kan.grids`.
+
+        Args:
+            x: samples, (M, B, I) or (B, I).
+            grid_eps: 0 for the samples' quantiles to 1 for an even grid.
+            margin: what is added on either side, as a part of the samples' range.
+
+        Raises:
+            ValueError: no samples, samples that are not finite, or a setting out of range.
+        """
+        x = stacked_input(x, self.members, self.in_features)
+        k = self.spline_order
+        knots = sample_grid(x, self.knots, k, self.grid_size, grid_eps=grid_eps, margin=margin)
+        self._move(refit(self.coefficients, self.knots, knots, k, x), knots)
+
+    @torch.no_grad()
+    def refine(self, grid_size: int, x: Tensor | None = None) -> None:
+        """Divides the grid into more intervals: the grid extension of the KAN paper; see `kan.grids`.
+
+        Exact on the grid if `grid_size` is a multiple of the present one and no sample lies outside. Otherwise the
+        closest spline: without samples to the function on the whole grid, whose ends stay; with samples to the function
+        on these first, and the grid reaches out to those that lie outside.
+
+        Args:
+            grid_size: intervals to have.
+            x: samples, (M, B, I) or (B, I).
+
+        Raises:
+            ValueError: fewer intervals than there are, or samples that are not finite.
+        """
+        k = self.spline_order
+        knots = refined_grid(self.knots, k, grid_size)
+        if x is not None:
+            x = stacked_input(x, self.members, self.in_features)
+            if not bool(x.isfinite().all()):
+                raise ValueError("a grid can be refined on finite samples only, got NaN or inf")
+            knots = stretched(knots, k, x)
+        nested = is_nested(self.knots, knots, k)
+        coefficients = insert_knots(self.coefficients, self.knots, knots, k)
+        if not bool(nested.all()):
+            closest = refit(self.coefficients, self.knots, knots, k, x)
+            coefficients = torch.where(nested[..., None, None], coefficients, closest)
+        self._move(coefficients, knots)
+
+    @torch.no_grad()
+    def extend_domain(self, x: Tensor, *, margin: float = 0.0) -> int:
+        """Adds intervals outside the grid until it covers the samples; the function stays what it was everywhere.
+
+        All inputs and members get as many as the one that needs most; the new coefficients are zero.
+
+        Args:
+            x: samples, (M, B, I) or (B, I).
+            margin: how far beyond the samples the grid shall reach, in units of the inputs.
+
+        Returns:
+            Intervals added.
+
+        Raises:
+            ValueError: samples that are not finite, or a negative margin.
+        """
+        x = stacked_input(x, self.members, self.in_features).double()
+        if not 0.0 <= margin < float("inf"):
+            raise ValueError(f"margin must be at least 0, got {margin}")
+        if not bool(x.isfinite().all()):
+            raise ValueError("the domain can be extended to finite inputs only, got NaN or inf")
+        low, high = (end.double() for end in self.input_window())
+        knots, slack = self.knots.double(), 1e-6  # of an interval: an end of the grid may be off by rounding
+        below = (low - x.amin(dim=1) + margin) / (knots[..., 1] - knots[..., 0])
+        above = (x.amax(dim=1) + margin - high) / (knots[..., -1] - knots[..., -2])
+        left, right = (max(math.ceil(float(need.max()) - slack), 0) for need in (below, above))
+        if left or right:
+            padded = torch.nn.functional.pad(self.coefficients, (0, 0, left, right))
+            self._move(padded, widened(self.knots, left, right))
+        return left + right
+
+    def _move(self, coefficients: Tensor, knots: Tensor) -> None:
+        """Takes on other knots, in place as long as there are as many."""
+        if coefficients.shape == self.coefficients.shape:
+            self.coefficients.copy_(coefficients)
+            self.knots.copy_(knots)
+        else:
+            replace_tensor(self, "coefficients", coefficients)
+            replace_tensor(self, "knots", knots)
+        self.refresh()
 
     def flops(self) -> int:
         """Floating-point operations of one sample of one member, forward, when only live bases are touched.

@@ -2,16 +2,17 @@
 
 __all__ = ["KAN"]
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from kan.edges import EdgeNetwork
 from kan.engines import Engine
 from kan.layer import Initialization, KANLayer
 from kan.members import layer_sizes as sizes_from
+from kan.members import stacked_input
 from kan.reference import Base
 
 
@@ -109,6 +110,58 @@ class KAN(EdgeNetwork):
     def input_range(self) -> tuple[float, float]:
         """The interval that the grid of every input covers."""
         return self.layer(0).grid_range
+
+    @torch.no_grad()
+    def update_grid(self, x: Tensor, *, grid_eps: float = 0.02, margin: float = 0.0) -> Tensor:
+        """Moves the grid of every layer to where its inputs are, in one pass; see `KANLayer.update_grid`.
+
+        Returns:
+            How far each member's predictions on the samples moved, root mean square, (M,).
+        """
+        return self._adapt(x, lambda layer, inputs: layer.update_grid(inputs, grid_eps=grid_eps, margin=margin))
+
+    @torch.no_grad()
+    def refine(self, grid_size: int, x: Tensor, *, on_samples: bool = False) -> Tensor:
+        """Divides the grid of every layer into more intervals; see `KANLayer.refine`.
+
+        Args:
+            grid_size: intervals to have.
+            x: samples, (M, B, I) or (B, I), on which the change is measured.
+            on_samples: whether the grids reach out to samples outside, and a refinement that can't be exact keeps the
+                function on the samples first; otherwise grids keep their ends, and the function counts alike on all of
+                them.
+
+        Returns:
+            How far each member's predictions on the samples moved, root mean square, (M,).
+        """
+        return self._adapt(x, lambda layer, inputs: layer.refine(grid_size, inputs if on_samples else None))
+
+    @torch.no_grad()
+    def extend_domain(self, x: Tensor, *, margin: float = 0.0) -> int:
+        """Adds intervals to the grids that samples leave; see `KANLayer.extend_domain`.
+
+        Returns:
+            Intervals added, over all layers.
+        """
+        added = 0
+        inputs = stacked_input(x, self.members, self.in_features)
+        for index in range(self.depth):
+            added += self.layer(index).extend_domain(inputs, margin=margin)
+            inputs = self.layer(index)(inputs)
+        return added
+
+    def _adapt(self, x: Tensor, change: Callable[[KANLayer, Tensor], None]) -> Tensor:
+        """Changes layer after layer, each on what the changed ones before it make of the samples."""
+        before = self(x)
+        inputs = stacked_input(x, self.members, self.in_features)
+        for index in range(self.depth):
+            layer = self.layer(index)
+            try:
+                change(layer, inputs)
+            except ValueError as error:
+                raise ValueError(f"layer {index}: {error}") from None
+            inputs = layer(inputs)
+        return (inputs - before).double().square().mean(dim=(1, 2)).sqrt()
 
     def describe(self) -> dict[str, Any]:
         """What records and figures say about the model, in plain types."""

@@ -148,7 +148,7 @@ def _intervals(x: Tensor, knots: Tensor, spline_order: int) -> tuple[Tensor, Ten
     end = knots[..., -1 - spline_order, None]
     searched = torch.where(x == end, torch.nextafter(end, low), x)
     # without gradient: the interval is constant between knots
-    return torch.searchsorted(knots, searched.detach().contiguous(), right=True) - 1, x
+    return torch.searchsorted(knots.contiguous(), searched.detach().contiguous(), right=True) - 1, x
 
 
 def local_basis(

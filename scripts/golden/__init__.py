@@ -1,0 +1,1 @@
+"""Golden files of other implementations' networks, made by those implementations themselves."""
