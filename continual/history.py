@@ -26,6 +26,10 @@ class History:
         rows: rows of R so far: the untrained model, then one after each task, (M, T) each.
         boundaries: training steps done when each task ended.
         predictions: at the view after each row of R, (M, P, O) each.
+        outside: at each evaluation the share of each layer's inputs outside its grid, (M, L) each; models with grids
+            only.
+        parameters: trainable parameters of one member at each evaluation; they change where a model grows.
+        events: what changed the model, as (training steps done by then, what was done).
         train_seconds: wall-clock time in optimizer steps.
     """
 
@@ -37,19 +41,22 @@ class History:
     rows: list[Floats] = field(default_factory=list)
     boundaries: list[int] = field(default_factory=list)
     predictions: list[NDArray[Any]] = field(default_factory=list)
+    outside: list[Floats] = field(default_factory=list)
+    parameters: list[int] = field(default_factory=list)
+    events: list[tuple[int, str]] = field(default_factory=list)
     train_seconds: float = 0.0
 
     def state(self) -> dict[str, Any]:
         """Everything as tensors and plain lists, for `torch.save`."""
         arrays = {name: [torch.from_numpy(a) for a in getattr(self, name)] for name in _ARRAYS}
-        plain = {name: list(getattr(self, name)) for name in ("step", "task", "boundaries")}
+        plain = {name: list(getattr(self, name)) for name in _LISTS}
         return {**arrays, **plain, "alive": self.alive.tolist(), "train_seconds": self.train_seconds}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "History":
         """The inverse of `state`."""
         fields = {name: [tensor.numpy() for tensor in state[name]] for name in _ARRAYS}
-        plain = {name: list(state[name]) for name in ("step", "task", "boundaries")}
+        plain = {name: list(state[name]) for name in _LISTS}
         alive = np.array(state["alive"], dtype=bool)
         return cls(alive=alive, **fields, **plain, train_seconds=state["train_seconds"])
 
@@ -61,7 +68,10 @@ class History:
             "loss": np.stack(self.loss, axis=1),
             "rmse": np.stack(self.rmse, axis=1),
             "boundaries": np.array(self.boundaries),
+            "parameters": np.array(self.parameters),
         }
+        if self.outside:
+            arrays["outside"] = np.stack(self.outside, axis=1)
         if self.predictions:
             arrays["predictions"] = np.stack(self.predictions, axis=1)
         return arrays
@@ -71,4 +81,5 @@ class History:
         return np.stack(self.rows, axis=1)
 
 
-_ARRAYS = ("loss", "rmse", "rows", "predictions")
+_ARRAYS = ("loss", "rmse", "rows", "predictions", "outside")
+_LISTS = ("step", "task", "boundaries", "parameters", "events")

@@ -58,6 +58,14 @@ def trainable(model: StackedModel) -> list[nn.Parameter]:
 
 
 def parameter_counts(model: StackedModel) -> dict[str, int]:
-    """Parameters of one member: `trainable`, and `total` with the frozen ones."""
+    """Parameters of one member: `trainable`, and `total` with the frozen ones.
+
+    Of a pruned model, where members differ, `trainable` is the largest number that still acts on an output of one.
+    """
     sizes = [(parameter.numel() // model.members, parameter.requires_grad) for parameter in model.parameters()]
-    return {"trainable": sum(size for size, trained in sizes if trained), "total": sum(size for size, _ in sizes)}
+    trained = sum(size for size, wanted in sizes if wanted)
+    live = getattr(model, "live_parameters", None)
+    return {
+        "trainable": trained if live is None else int(live().max()),
+        "total": sum(size for size, _ in sizes),
+    }

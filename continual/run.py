@@ -6,7 +6,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -17,19 +17,27 @@ import numpy as np
 import torch
 from torch import Generator
 
+from continual.adaptation import Adaptation
 from continual.evaluation import baseline_rmse
 from continual.figures import run_summary, save
 from continual.history import History
 from continual.metrics import summarize
-from continual.models import StackedModel
+from continual.models import StackedModel, parameter_counts
 from continual.progress import Progress
 from continual.records import Record, is_done, read_record, replace_file, write_record
+from continual.stepping import Penalty
 from continual.strategies import Strategy
 from continual.trackers import RunInfo, Tracker
 from continual.training import MakeOptimizer, Settings, train
 from tasks import Curriculum
 
 log = logging.getLogger(__name__)
+
+_PICTURED = 120
+"""Edges, at most, of a network whose picture is kept."""
+
+_SAMPLED = 1000
+"""Samples, at most, on which the size of its edges is measured."""
 
 _PACKAGES = ("kan-continual", "torch", "numpy", "scipy", "hydra-core", "wandb")
 
@@ -48,6 +56,8 @@ class Run:
         tracker: told of everything; the files do not depend on it.
         generators: one a member, for drawing batches.
         sweep: the values of this run along the axes of its experiment's sweep.
+        adaptations: what may change the model while it trains, see `continual.adaptation`.
+        penalty: added to the loss, see `continual.stepping`.
     """
 
     info: RunInfo
@@ -59,6 +69,8 @@ class Run:
     tracker: Tracker
     generators: list[Generator]
     sweep: Mapping[str, Any]
+    adaptations: Sequence[Adaptation] = ()
+    penalty: Penalty | None = None
 
 
 def execute(run: Run) -> Record:
@@ -97,6 +109,8 @@ def _train(run: Run) -> History:
             run.strategy,
             run.settings,
             generators=run.generators,
+            adaptations=run.adaptations,
+            penalty=run.penalty,
             observers=[run.tracker],
             tick=progress,
             checkpoint=checkpoint,
@@ -119,18 +133,30 @@ def _finish(run: Run, history: History, began: float) -> Record:
         "seeds": list(info.seeds),
         "diverged": ~history.alive,
         "model": dict(run.model.describe()),
-        "parameters": dict(info.parameters),
+        "parameters": parameter_counts(run.model),
         "flops": run.model.flops(),
         "curriculum": run.curriculum.name,
         "task_names": list(info.task_names),
         "R": history.matrix(),
+        "events": [{"step": step, "text": text} for step, text in history.events],
         "baseline_rmse": baseline_rmse(run.curriculum),
         "seconds": {"total": time.perf_counter() - began, "train": history.train_seconds},
         "device": _hardware(device),
         "threads": torch.get_num_threads(),
         "versions": {"python": platform.python_version(), **_versions()},
     }
-    return write_record(folder, fields, {**history.curves(), **_view(run.curriculum)})
+    return write_record(folder, fields, {**history.curves(), **_view(run.curriculum), **_portrait(run)})
+
+
+def _portrait(run: Run) -> dict[str, np.ndarray[Any, Any]]:
+    """The functions on the edges of the trained model, where it has such and they are few enough for a picture."""
+    portrait = getattr(run.model, "portrait", None)
+    sizes = run.model.describe()["layer_sizes"]
+    if portrait is None or sum(i * o for i, o in zip(sizes[:-1], sizes[1:], strict=True)) > _PICTURED:
+        return {}
+    inputs = torch.cat([task.train_inputs for task in run.curriculum.tasks], dim=1)
+    every = -(-inputs.shape[1] // _SAMPLED)
+    return {f"portrait/{name}": values for name, values in portrait(inputs[:, ::every]).items()}
 
 
 def _view(curriculum: Curriculum) -> dict[str, np.ndarray[Any, Any]]:

@@ -1,7 +1,8 @@
 """One optimizer step on the mean squared error of every member; on CUDA recorded once and replayed as a graph."""
 
-__all__ = ["TrainingStep"]
+__all__ = ["Penalty", "TrainingStep"]
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,11 +11,14 @@ from torch.optim import Optimizer
 
 from continual.models import StackedModel
 
+Penalty = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
+"""From a stack and inputs (M, B, I) to predictions (M, B, O) and what is added to the loss of each member, (M,)."""
+
 _EAGER_STEPS = 3  # before a capture, so that libraries have set themselves up and the optimizer has its state
 
 
 class TrainingStep:
-    r"""Steps a stack on \(L_m = \frac{1}{B O} \sum_{b,o} (f_m(x_{m,b})_o - y_{m,b,o})^2\), for each member m.
+    r"""Steps a stack on \(L_m = \frac{1}{B O} \sum_{b,o} (f_m(x_{m,b})_o - y_{m,b,o})^2 + P_m\), for each member m.
 
     The gradient of L in the predictions, \(2 (f - y) / (B O)\), is handed to the backward pass as it is: at the sizes
     of this field the nodes of a loss cost as much as a layer.
@@ -25,11 +29,15 @@ class TrainingStep:
     Args:
         model: M members.
         optimizer: over the model's parameters; its `step` gets a closure that returns the losses (M,).
+        penalty: computes the predictions and P; None for P = 0.
         graphs: False keeps every step an ordinary one.
     """
 
-    def __init__(self, model: StackedModel, optimizer: Optimizer, *, graphs: bool = True) -> None:
+    def __init__(
+        self, model: StackedModel, optimizer: Optimizer, penalty: Penalty | None = None, *, graphs: bool = True
+    ) -> None:
         self._model = model
+        self._penalty = penalty
         self._optimizer = optimizer
         self._device = optimizer.param_groups[0]["params"][0].device
         self._graphs = graphs and self._make_capturable()
@@ -67,11 +75,18 @@ class TrainingStep:
             for group in self._optimizer.param_groups:
                 for parameter in group["params"]:
                     parameter.grad = None
-            predictions = self._model(inputs)
+            if self._penalty is None:
+                predictions, penalty = self._model(inputs), None
+            else:
+                predictions, penalty = self._penalty(self._model, inputs)
             errors = predictions.detach() - targets.detach()
             losses = errors.square().mean(dim=(1, 2))
-            predictions.backward(errors.mul_(2.0 / max(errors.shape[1] * errors.shape[2], 1)))
-            return losses
+            upstream = errors.mul_(2.0 / max(errors.shape[1] * errors.shape[2], 1))
+            if penalty is None:
+                predictions.backward(upstream)
+                return losses
+            torch.autograd.backward([predictions, penalty], [upstream, torch.ones_like(penalty)])
+            return losses + penalty.detach()
 
         # torch's annotation says float; what the closure returns is handed through as it is
         result: Any = self._optimizer.step(closure)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 __all__ = ["MakeOptimizer", "Observer", "Settings", "make_optimizer", "train"]
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,15 +15,22 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
+from continual.adaptation import Adaptation, Moment
 from continual.evaluation import Evaluator
 from continual.history import History
-from continual.models import StackedModel, trainable
+from continual.models import StackedModel, parameter_counts, trainable
 from continual.records import replace_file
-from continual.stepping import TrainingStep
+from continual.stepping import Penalty, TrainingStep
 from continual.strategies import Strategy
 from tasks import Curriculum
 
+log = logging.getLogger(__name__)
+
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+_LOOKED_AT = 1000
+"""Training inputs, at most, whose way through the layers is looked at in an evaluation."""
 
 
 class Observer(Protocol):
@@ -45,6 +53,7 @@ class Settings:
             for all of them.
         evaluate_every: steps between evaluations of all tasks; also evaluated before training and after each task.
         checkpoint_seconds: least time between checkpoints within a task; there is always one after each task.
+        penalty_steps: steps of each task whose loss has the penalty, if there is one; None for all.
 
     Raises:
         ValueError: a number below 1.
@@ -54,9 +63,10 @@ class Settings:
     batch_size: int | None = None
     evaluate_every: int = 100
     checkpoint_seconds: float = 30.0
+    penalty_steps: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "evaluate_every"):
+        for name in ("steps", "batch_size", "evaluate_every", "penalty_steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
@@ -96,15 +106,17 @@ def train(
     settings: Settings,
     *,
     generators: Sequence[Generator],
+    adaptations: Sequence[Adaptation] = (),
+    penalty: Penalty | None = None,
     observers: Sequence[Observer] = (),
     tick: Callable[[int, int, Tensor], None] | None = None,
     checkpoint: Path | None = None,
 ) -> History:
     """Trains the stack through all tasks in order and evaluates it along the way.
 
-    Losses are mean squared errors of each member on its own data. Their sum is differentiated, and the sum of terms
-    that share no parameter has each term's own gradient: members never mix. A member whose loss stops being finite is
-    marked as not alive, its RMSE is NaN from then on, and the others go on.
+    Losses are mean squared errors of each member on its own data, and its penalty. Their sum is differentiated, and the
+    sum of terms that share no parameter has each term's own gradient: members never mix. A member whose loss stops
+    being finite is marked as not alive, its RMSE is NaN from then on, and the others go on.
 
     Args:
         model: M members; trained in place.
@@ -114,6 +126,8 @@ def train(
         strategy: which data each task trains on, and whether the optimizer begins anew with it.
         settings: steps, batches, evaluations.
         generators: one a member, for drawing batches.
+        adaptations: what may change the model before a step, in this order; see `continual.adaptation`.
+        penalty: added to the loss; the optimizer begins anew where it comes or goes.
         observers: told of every evaluation, also of those before a resumption.
         tick: called after each step with the task, the step within it, and the losses (M,).
         checkpoint: file to write while running, and to go on from if it is there.
@@ -122,7 +136,7 @@ def train(
         The history of evaluations.
 
     Raises:
-        ValueError: model and curriculum do not fit together, or see `make_optimizer`.
+        ValueError: model and curriculum do not fit together, an adaptation that can't work, or see `make_optimizer`.
     """
     if (model.members, model.in_features, model.out_features) != (
         curriculum.members,
@@ -130,7 +144,11 @@ def train(
         curriculum.out_features,
     ):
         raise ValueError("model and curriculum must have the same members, input and output features")
-    loop = _Loop(model, curriculum, make, strategy, settings, generators, observers, tick, checkpoint)
+    for adaptation in adaptations:
+        adaptation.check(model, settings.steps, len(curriculum))
+    loop = _Loop(
+        model, curriculum, make, strategy, settings, generators, adaptations, penalty, observers, tick, checkpoint
+    )
     loop.run()
     return loop.history
 
@@ -146,19 +164,22 @@ class _Loop:
         strategy: Strategy,
         settings: Settings,
         generators: Sequence[Generator],
+        adaptations: Sequence[Adaptation],
+        penalty: Penalty | None,
         observers: Sequence[Observer],
         tick: Callable[[int, int, Tensor], None] | None,
         checkpoint: Path | None,
     ) -> None:
         self.model, self.curriculum, self.make = model, curriculum, make
         self.strategy, self.settings, self.generators = strategy, settings, generators
+        self.adaptations, self.penalty = adaptations, penalty
         self.observers, self.tick, self.checkpoint = observers, tick, checkpoint
         self.evaluator = Evaluator(curriculum)
-        self.optimizer = make_optimizer(make, model)
-        self.take_step = TrainingStep(model, self.optimizer)
         self.history = History(alive=np.ones(model.members, dtype=bool))
         self.task = 0  # in training, or to begin next
         self.step = 0  # done within it
+        self.penalized = self.wants_penalty()
+        self.begin_optimizer()
         self.saved = time.monotonic()
 
     def run(self) -> None:
@@ -173,15 +194,44 @@ class _Loop:
             self.task, self.step = self.task + 1, 0
             self.save()
 
+    def begin_optimizer(self) -> None:
+        self.optimizer = make_optimizer(self.make, self.model)
+        self.begin_steps()
+
+    def begin_steps(self) -> None:
+        self.take_step = TrainingStep(self.model, self.optimizer, self.penalty if self.penalized else None)
+
+    def wants_penalty(self) -> bool:
+        """Whether the next step's loss has the penalty."""
+        until = self.settings.penalty_steps
+        return self.penalty is not None and (until is None or self.step < until)
+
+    def prepare(self, inputs: Tensor) -> None:
+        """What comes before a step: adaptations, and a new optimizer where the old one has lost its meaning."""
+        anew = self.step == 0 and self.task > 0 and self.strategy.reset_optimizer
+        total = self.task * self.settings.steps + self.step
+        changes = []
+        for adaptation in self.adaptations:
+            change = adaptation(Moment(self.model, self.task + 1, self.step, total, inputs))
+            if change is not None:
+                log.info("task %d, step %d: %s", self.task + 1, self.step, change.text)
+                self.history.events.append((total, change.text))
+                changes.append(change)
+        wanted = self.wants_penalty()
+        anew = anew or wanted != self.penalized or any(change.reset_optimizer for change in changes)
+        self.penalized = wanted
+        if anew:
+            self.begin_optimizer()
+        elif changes:
+            self.begin_steps()
+
     def learn(self) -> None:
         """Trains on the current task to its end."""
-        if self.step == 0 and self.task > 0 and self.strategy.reset_optimizer:
-            self.optimizer = make_optimizer(self.make, self.model)
-            self.take_step = TrainingStep(self.model, self.optimizer)
         data = self.strategy.training_data(self.curriculum.tasks, self.task)
         finite = torch.from_numpy(self.history.alive).to(data[0].device)
         while self.step < self.settings.steps:
             began = time.perf_counter()
+            self.prepare(data[0])
             losses = self.take_step(*_batch(*data, self.settings.batch_size, self.generators))
             finite = finite & losses.isfinite()
             self.step += 1
@@ -207,6 +257,12 @@ class _Loop:
         self.history.task.append(task)
         self.history.loss.append(loss)
         self.history.rmse.append(rmse)
+        self.history.parameters.append(parameter_counts(self.model)["trainable"])
+        outside = getattr(self.model, "outside", None)
+        if outside is not None:
+            inputs = self.curriculum.tasks[max(task, 0)].train_inputs
+            every = -(-inputs.shape[1] // _LOOKED_AT)
+            self.history.outside.append(outside(inputs[:, ::every]).cpu().numpy())
         for observer in self.observers:
             observer.evaluation(done, task, loss, rmse)
 
@@ -226,6 +282,7 @@ class _Loop:
         state = {
             "task": self.task,
             "step": self.step,
+            "penalized": self.penalized,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "generators": [generator.get_state() for generator in self.generators],
@@ -237,11 +294,16 @@ class _Loop:
     def load(self, path: Path) -> None:
         """Goes on from a checkpoint, and tells the observers what they missed."""
         state = torch.load(path, weights_only=True, map_location="cpu")
+        self.task, self.step = state["task"], state["step"]
+        self.penalized = state["penalized"]
+        fit_to = getattr(self.model, "fit_to", None)
+        if fit_to is not None:  # it may have grown or been pruned since it was built
+            fit_to(state["model"])
+            self.begin_optimizer()
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         for generator, saved in zip(self.generators, state["generators"], strict=True):
             generator.set_state(saved)
-        self.task, self.step = state["task"], state["step"]
         self.history = history = History.from_state(state["history"])
         boundaries = [0, *history.boundaries]
         told = 0

@@ -1,6 +1,7 @@
-"""Kolmogorov-Arnold networks: B-splines, the layer, the network, M members at a time."""
+"""Kolmogorov-Arnold networks: B-splines and their variants, the layer, the network, M members at a time."""
 
-__all__ = ["KAN", "KANLayer"]
+__all__ = ["KAN", "RBFKAN", "ChebyshevKAN", "FourierKAN", "KANLayer"]
 
 from kan.layer import KANLayer
 from kan.network import KAN
+from kan.variants import RBFKAN, ChebyshevKAN, FourierKAN

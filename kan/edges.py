@@ -320,6 +320,12 @@ class EdgeNetwork(nn.Module):
             shares.append(((inputs < low - slack) | (inputs > high + slack)).double().mean(dim=(1, 2)))
         return torch.stack(shares, dim=1)
 
+    def portrait(self, x: Tensor, points: int = 65) -> dict[str, Any]:
+        """What a picture of the network needs, as plain arrays; see `kan.portrait.portrait`."""
+        from kan.portrait import portrait
+
+        return portrait(self, x, points)
+
     def member(self, index: int) -> "EdgeNetwork":
         """A new network with that member alone.
 

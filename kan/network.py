@@ -124,6 +124,8 @@ class KAN(EdgeNetwork):
     def refine(self, grid_size: int, x: Tensor, *, on_samples: bool = False) -> Tensor:
         """Divides the grid of every layer into more intervals; see `KANLayer.refine`.
 
+        Layers that have as many or more, since their domain was extended, stay as they are.
+
         Args:
             grid_size: intervals to have.
             x: samples, (M, B, I) or (B, I), on which the change is measured.
@@ -134,7 +136,12 @@ class KAN(EdgeNetwork):
         Returns:
             How far each member's predictions on the samples moved, root mean square, (M,).
         """
-        return self._adapt(x, lambda layer, inputs: layer.refine(grid_size, inputs if on_samples else None))
+
+        def change(layer: KANLayer, inputs: Tensor) -> None:
+            if layer.grid_size < grid_size:
+                layer.refine(grid_size, inputs if on_samples else None)
+
+        return self._adapt(x, change)
 
     @torch.no_grad()
     def extend_domain(self, x: Tensor, *, margin: float = 0.0) -> int:

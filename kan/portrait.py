@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kan.edges import EdgeLayer, EdgeNetwork
+from kan.sparsity import PIECE, edge_l1
 
 Portrait = dict[str, NDArray[Any]]
 """Arrays by name: `edge_x_0`, `edge_y_0`, `edge_l1_0`, `edge_live_0`, and so on for every layer."""
@@ -25,9 +26,6 @@ MARGIN = 0.03
 
 WINDOW = 0.1
 """Half width of what is drawn of an edge whose input is constant, in units of that constant, or of 1 if it is small."""
-
-LARGEST = 1 << 21
-"""Values of edges held at a time, about 16 MB in float64."""
 
 
 def portrait(model: EdgeNetwork, x: Tensor, points: int = 65) -> Portrait:
@@ -70,22 +68,21 @@ def portrait(model: EdgeNetwork, x: Tensor, points: int = 65) -> Portrait:
             layer = model.layer(index)
             places = _places(inputs, points)
             curves = torch.cat([layer.edge_values(part) for part in _parts(layer, places)], dim=1)
-            total = sum(layer.edge_values(part).double().abs().sum(1) for part in _parts(layer, inputs))
-            assert isinstance(total, Tensor)
             arrays[f"edge_x_{index}"] = _plain(places.transpose(1, 2))
             arrays[f"edge_y_{index}"] = _plain(curves.transpose(1, 2))
-            arrays[f"edge_l1_{index}"] = _plain(total / inputs.shape[1])
+            arrays[f"edge_l1_{index}"] = _plain(edge_l1(layer, inputs))
             arrays[f"edge_live_{index}"] = layer.live_edges().cpu().numpy()
     return arrays
 
 
 def _plain(tensor: Tensor) -> NDArray[np.float32]:
-    return np.ascontiguousarray(tensor.cpu().numpy().astype(np.float32))
+    with np.errstate(over="ignore"):  # what is beyond float32 is drawn as what it is, not finite
+        return np.ascontiguousarray(tensor.cpu().numpy().astype(np.float32))
 
 
 def _parts(layer: EdgeLayer, x: Tensor) -> Iterator[Tensor]:
-    """Inputs (M, B, I) cut along B, so that the edges' values of each part stay small."""
-    count = max(1, LARGEST // (layer.members * layer.in_features * layer.out_features))
+    """Points (M, P, I) cut along P, so that the edges' values of each part stay small."""
+    count = max(1, PIECE // (layer.members * layer.in_features * layer.out_features))
     return iter(x.split(count, dim=1))
 
 
@@ -96,7 +93,8 @@ def _places(inputs: Tensor, points: int) -> Tensor:
     lost = np.isnan(values).all(axis=1, keepdims=True)
     values = np.where(lost, 0.0, values)
     low, first, last, high = np.nanquantile(values, (0.0, 0.05, 0.95, 1.0), axis=1)
-    reach = 0.5 * (last - first)
+    # where most values are the same, all of them are shown
+    reach = np.where(last > first, 0.5 * (last - first), np.inf)
     low, high = np.maximum(low, first - reach), np.minimum(high, last + reach)
     centre, half = 0.5 * (low + high), 0.5 * (high - low)
     scale = np.maximum(1.0, np.abs(centre))

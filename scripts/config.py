@@ -16,8 +16,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from continual.adaptation import Adaptation
 from continual.models import StackedModel, parameter_counts
 from continual.run import Run
+from continual.stepping import Penalty
 from continual.strategies import Strategy
 from continual.trackers import RunInfo, Tracker
 from continual.training import MakeOptimizer, Settings, make_optimizer
@@ -94,6 +96,8 @@ class _Parts:
     strategy: Strategy
     settings: Settings
     tracker: Tracker
+    adaptations: list[Adaptation]
+    penalty: Penalty | None
 
 
 def build_parts(values: dict[str, Any]) -> _Parts:
@@ -117,12 +121,23 @@ def build_parts(values: dict[str, Any]) -> _Parts:
             dtype=dtype,
             device=device,
         )
-        _check_range(model, curriculum.input_range)
+        adaptations = [instantiate(node) for node in values["adaptation"].values() if node]
+        if not any(adaptation.widens for adaptation in adaptations):
+            _check_range(model, curriculum.input_range)
         make = _partial(values["optimizer"])
         make_optimizer(make, model)
         settings = Settings(**values["training"])
+        for adaptation in adaptations:
+            adaptation.check(model, settings.steps, len(curriculum))
         return _Parts(
-            curriculum, model, make, instantiate(values["strategy"]), settings, instantiate(values["tracker"])
+            curriculum,
+            model,
+            make,
+            instantiate(values["strategy"]),
+            settings,
+            instantiate(values["tracker"]),
+            adaptations,
+            instantiate(values["penalty"]) if values["penalty"] else None,
         )
     except ConfigError:
         raise
@@ -163,6 +178,8 @@ def build_run(config: DictConfig) -> Run:
         parts.tracker,
         generators_from(values["seeds"], "batches"),
         swept,
+        parts.adaptations,
+        parts.penalty,
     )
 
 
@@ -179,5 +196,6 @@ def _check_range(model: StackedModel, reached: tuple[float, float]) -> None:
     if reached[0] < covered[0] - slack or reached[1] > covered[1] + slack or not math.isfinite(sum(reached)):
         raise ConfigError(
             f"the curriculum's inputs reach from {reached[0]:g} to {reached[1]:g}, outside the model's grid from "
-            f"{covered[0]:g} to {covered[1]:g}; widen model.grid_range or narrow the curriculum"
+            f"{covered[0]:g} to {covered[1]:g}; widen model.grid_range, narrow the curriculum or add "
+            "adaptation=domain_extension"
         )

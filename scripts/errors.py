@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from scripts.schema import ConfigError, nearest
 
-_GROUPS = ("model", "curriculum", "optimizer", "strategy", "tracker", "experiment")
+_GROUPS = ("model", "curriculum", "optimizer", "strategy", "adaptation", "penalty", "tracker", "experiment")
 
 
 def explain(error: BaseException, arguments: Sequence[str]) -> str | None:

@@ -38,6 +38,7 @@ class _Training(_Strict):
     batch_size: PositiveInt | None
     evaluate_every: PositiveInt
     checkpoint_seconds: PositiveFloat
+    penalty_steps: PositiveInt | None
 
 
 class _Report(_Strict):
@@ -61,6 +62,8 @@ class _Root(_Strict):
     curriculum: Node
     optimizer: Node
     strategy: Node
+    adaptation: dict[str, Node | None]  # null leaves out one that an experiment has
+    penalty: Node
     tracker: Node
 
 
@@ -73,6 +76,9 @@ _GIVEN: Mapping[str, set[str]] = {
     "tracker": set(),
 }
 """Arguments that the run itself supplies to what each group names."""
+
+_ON_A_MODEL = {"model", "x"}
+"""Arguments that training supplies to what adaptations and penalties call."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
@@ -101,6 +107,11 @@ def check_config(config: Node) -> None:
         raise ConfigError(f"seeds must differ from each other, got {config['seeds']}")
     for group, given in _GIVEN.items():
         _check_node(config[group], group, given)
+    for name, node in config["adaptation"].items():
+        if node is not None:
+            _check_node(node, f"adaptation.{name}", _ON_A_MODEL)
+    if config["penalty"]:
+        _check_node(config["penalty"], "penalty", _ON_A_MODEL)
     for name, node in config["report"]["figures"].items():
         if node is not None:
             _check_node(node, f"report.figures.{name}", {"records"})

@@ -192,7 +192,7 @@ def test_nan_is_refused_by_name() -> None:
         (lambda: model.update_grid(torch.rand(9, 3), grid_eps=1.5), "grid_eps must be between"),
         (lambda: model.update_grid(torch.rand(9, 3), margin=-1.0), "margin must be at least 0"),
         (lambda: model.extend_domain(torch.rand(9, 3), margin=-1.0), "margin must be at least 0"),
-        (lambda: model.refine(2, torch.rand(9, 3)), "refined to at least as many, got 2"),
+        (lambda: model.layer(0).refine(2), "refined to at least as many, got 2"),
     ):
         with pytest.raises(ValueError, match=message):
             call()

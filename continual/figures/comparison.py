@@ -1,6 +1,6 @@
 """The same models on several functions or curricula: what was learned, what is left, what was kept."""
 
-__all__ = ["comparison"]
+__all__ = ["comparison", "draw_errors"]
 
 import textwrap
 from collections.abc import Sequence
@@ -81,7 +81,7 @@ def comparison(records: Sequence[Record], group: str | Sequence[str] = "function
         if metric:
             draw_intervals(axes, metric, values(metric), look, places)
         else:
-            _draw_errors(axes, values("learned_rmse"), values("final_rmse"), look, places)
+            draw_errors(axes, values("learned_rmse"), values("final_rmse"), look, places)
         for g in range(1, len(runs)):
             axes.axhline(places[g * len(models)] - 0.5 - SPACE / 2, color=GREY, linewidth=0.5, clip_on=False)
         x += width + gap
@@ -107,14 +107,22 @@ def comparison(records: Sequence[Record], group: str | Sequence[str] = "function
     return figure
 
 
-def _draw_errors(
+def draw_errors(
     axes: Axes,
     learned: Sequence[np.ndarray],
     final: Sequence[np.ndarray],
     styles: Sequence[ModelStyle],
     places: Sequence[float],
 ) -> None:
-    """Learned and final RMSE of each line, joined, with their intervals."""
+    """Learned and final RMSE of each line, hollow and filled, joined, with their intervals.
+
+    Args:
+        axes: where.
+        learned: one (M,) array a model.
+        final: the same.
+        styles: one a model.
+        places: heights of the lines; the axis points downward.
+    """
     summaries = [(summarize(before), summarize(after)) for before, after in zip(learned, final, strict=True)]
     means = np.array([[float(s.mean) for s in pair] for pair in summaries])
     half = np.nan_to_num([[float(s.half_width) for s in pair] for pair in summaries])

@@ -4,6 +4,7 @@ __all__ = [
     "BLUE",
     "CYCLE",
     "FAINT",
+    "FIELD",
     "GREEN",
     "GREY",
     "INK",
@@ -13,10 +14,13 @@ __all__ = [
     "SKY",
     "VERMILION",
     "escape",
+    "fitted",
     "number",
+    "once",
     "panel",
     "sheet",
     "styled",
+    "text_width",
     "tidy",
     "write",
 ]
@@ -28,7 +32,9 @@ from typing import Any, ParamSpec
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 
 P = ParamSpec("P")
@@ -36,6 +42,8 @@ P = ParamSpec("P")
 INK = "#222222"
 GREY = "#8c8c8c"
 FAINT = "#e4e4e4"
+FIELD = "#f3f3f1"
+"""Behind the grid of a spline."""
 
 # Okabe & Ito, Color Universal Design (2008), https://jfly.uni-koeln.de/color/: they stay apart for the colour-blind.
 BLUE = "#0072b2"
@@ -115,3 +123,29 @@ def escape(text: str) -> str:
 def number(value: float) -> str:
     """A number in a sentence, with a true minus sign."""
     return f"{value:.3g}".replace("-", "−")
+
+
+def text_width(text: str, size: float = SIZE, bold: bool = False) -> float:
+    """Width of one line of text in inches."""
+    font = FontProperties(family=RC["font.family"], size=size, weight="bold" if bold else "normal")
+    mathematical = text.count("$") > text.count(r"\$")
+    shown = text if mathematical else text.replace(r"\$", "$")
+    return float(text_to_path.get_text_width_height_descent(shown, font, mathematical)[0]) / 72
+
+
+def fitted(text: str, width: float, size: float = SIZE) -> list[str]:
+    """A text broken into lines of at most that many inches."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, size) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def once(axes: Axes) -> tuple[list[Any], list[str]]:
+    """Handles and labels of a legend, each label once."""
+    found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    return list(found.values()), list(found)

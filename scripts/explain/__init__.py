@@ -1,0 +1,1 @@
+"""An introduction to KANs in pictures, `python -m scripts.explain`."""

@@ -1,0 +1,80 @@
+"""The small models whose pictures the introduction shows: each is trained in seconds, always to the same numbers."""
+
+__all__ = ["MEMBERS", "best", "one_dimensional", "samples", "toy", "toy_networks"]
+
+from functools import cache
+
+import torch
+from torch import Generator, Tensor, nn
+
+from continual.lbfgs import LBFGS
+from kan.network import KAN
+from mlp_baselines.mlp import MLP
+
+MEMBERS = 6
+"""Starts of each network; one in six or so of the narrow ones gets stuck, so the best is shown."""
+
+
+def _generators(count: int) -> list[Generator]:
+    return [Generator().manual_seed(seed) for seed in range(count)]
+
+
+def toy(x: Tensor) -> Tensor:
+    """exp(sin(πx) + y²), the KAN paper's first example, (..., 2) → (..., 1)."""
+    return torch.exp(torch.sin(torch.pi * x[..., :1]) + x[..., 1:] ** 2)
+
+
+def samples(count: int = 600) -> Tensor:
+    """Points uniform on the square [-1, 1]², (count, 2)."""
+    return 2.0 * torch.rand(count, 2, generator=Generator().manual_seed(0), dtype=torch.float64) - 1.0
+
+
+def wave(x: Tensor) -> Tensor:
+    """A curve of one variable for the picture of locality."""
+    return torch.sin(3.0 * x) + 0.3 * torch.cos(9.0 * x)
+
+
+def train(model: nn.Module, x: Tensor, y: Tensor, steps: int) -> Tensor:
+    """Fits every member by L-BFGS on all samples: (M,) mean squared errors."""
+    optimizer = LBFGS(model.parameters(), max_iter=steps)
+
+    def losses() -> Tensor:
+        return (model(x) - y).square().mean(dim=(1, 2))
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        found = losses()
+        found.sum().backward()
+        return found.detach()
+
+    optimizer.step(closure)
+    with torch.no_grad():
+        return losses()
+
+
+def best(errors: Tensor) -> int:
+    """The member with the least error; one whose error is no number is never the best."""
+    return int(errors.nan_to_num(nan=torch.inf).argmin())
+
+
+@cache
+def toy_networks() -> list[tuple[KAN, int]]:
+    """KANs [2,1,1] and [2,5,1] that have learned `toy`, and which member of each did best."""
+    found = []
+    for width in (1, 5):
+        model = KAN(2, 1, width=width, members=MEMBERS, generators=_generators(MEMBERS), dtype=torch.float64)
+        found.append((model, best(train(model, samples(), toy(samples()), 300))))
+    return found
+
+
+@cache
+def one_dimensional() -> tuple[KAN, KAN, MLP]:
+    """A KAN of one layer, one of two, and an MLP, all of which have learned the same curve."""
+    x = torch.linspace(-1.0, 1.0, 400, dtype=torch.float64)[:, None]
+    start = _generators(1)
+    flat = KAN(1, 1, depth=1, grid_size=10, base="zero", generators=start, dtype=torch.float64)
+    deep = KAN(1, 1, width=3, grid_size=10, base="zero", generators=start, dtype=torch.float64)
+    mlp = MLP(1, 1, width=16, activation="tanh", generators=start, dtype=torch.float64)
+    for model in (flat, deep, mlp):
+        train(model, x, wave(x), 1000)
+    return flat, deep, mlp
