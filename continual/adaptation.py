@@ -7,14 +7,15 @@ that are no longer there, or no longer mean the same.
 
 __all__ = ["Adaptation", "Change", "DomainExtension", "GridSchedule", "GridUpdate", "Moment", "Once"]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from continual.models import StackedModel
+from continual.models import StackedModel, portrait
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,17 @@ class Moment:
 
 @dataclass(frozen=True)
 class Change:
-    """What was done to the model: a line for the log and the record, and whether the optimizer begins anew."""
+    """What was done to the model.
+
+    Args:
+        text: a line for the log and the record.
+        reset_optimizer: whether the optimizer begins anew.
+        portrait: arrays that show what the model was before, see `continual.models.portrait`; none to keep none.
+    """
 
     text: str
     reset_optimizer: bool = True
+    portrait: Mapping[str, NDArray[Any]] | None = None
 
 
 class Adaptation:
@@ -219,7 +227,7 @@ class DomainExtension(Adaptation):
 
 
 class Once(Adaptation):
-    """Does something to the model once in each chosen task: prunes it, say, or turns its edges into formulas.
+    """Does something to a network of edges once in each chosen task: prunes it, say, or turns edges into formulas.
 
     Args:
         operation: called with the model and the task's training inputs; changes the model in place and says what it
@@ -236,7 +244,12 @@ class Once(Adaptation):
         self.operation, self.at, self.tasks = operation, at, tasks
 
     def check(self, model: StackedModel, steps: int, tasks: int) -> None:
-        """The step and the tasks must exist."""
+        """The model must be a network of edges; the step and the tasks must exist."""
+        if not hasattr(model, "live_parameters"):
+            raise ValueError(
+                f"adaptation: pruning and formulas need a network of edges, such as model=kan; {type(model).__name__} "
+                "is none"
+            )
         if self.at >= steps:
             raise ValueError(f"adaptation: at={self.at} is never reached with training.steps={steps}")
         _check_tasks(self.tasks, tasks, "adaptation: tasks")
@@ -245,5 +258,6 @@ class Once(Adaptation):
         """The operation, when it is due."""
         if moment.step != self.at or not _chosen(self.tasks, moment.task):
             return None
+        before = portrait(moment.model, moment.inputs)
         with torch.no_grad():
-            return Change(self.operation(moment.model, moment.inputs))
+            return Change(self.operation(moment.model, moment.inputs), portrait=before)

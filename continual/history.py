@@ -30,6 +30,7 @@ class History:
             only.
         parameters: trainable parameters of one member at each evaluation; they change where a model grows.
         events: what changed the model, as (training steps done by then, what was done).
+        portraits: arrays that show the model before each change that keeps some, in order.
         train_seconds: wall-clock time in optimizer steps.
     """
 
@@ -44,19 +45,22 @@ class History:
     outside: list[Floats] = field(default_factory=list)
     parameters: list[int] = field(default_factory=list)
     events: list[tuple[int, str]] = field(default_factory=list)
+    portraits: list[dict[str, NDArray[Any]]] = field(default_factory=list)
     train_seconds: float = 0.0
 
     def state(self) -> dict[str, Any]:
         """Everything as tensors and plain lists, for `torch.save`."""
-        arrays = {name: [torch.from_numpy(a) for a in getattr(self, name)] for name in _ARRAYS}
+        arrays: dict[str, Any] = {name: [torch.from_numpy(a) for a in getattr(self, name)] for name in _ARRAYS}
         plain = {name: list(getattr(self, name)) for name in _LISTS}
+        arrays["portraits"] = [{k: torch.from_numpy(a) for k, a in each.items()} for each in self.portraits]
         return {**arrays, **plain, "alive": self.alive.tolist(), "train_seconds": self.train_seconds}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "History":
         """The inverse of `state`."""
-        fields = {name: [tensor.numpy() for tensor in state[name]] for name in _ARRAYS}
+        fields: dict[str, Any] = {name: [tensor.numpy() for tensor in state[name]] for name in _ARRAYS}
         plain = {name: list(state[name]) for name in _LISTS}
+        fields["portraits"] = [{k: tensor.numpy() for k, tensor in each.items()} for each in state["portraits"]]
         alive = np.array(state["alive"], dtype=bool)
         return cls(alive=alive, **fields, **plain, train_seconds=state["train_seconds"])
 
@@ -72,6 +76,8 @@ class History:
         }
         if self.outside:
             arrays["outside"] = np.stack(self.outside, axis=1)
+        for index, each in enumerate(self.portraits):
+            arrays.update({f"portrait_{index}/{name}": values for name, values in each.items()})
         if self.predictions:
             arrays["predictions"] = np.stack(self.predictions, axis=1)
         return arrays

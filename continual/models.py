@@ -1,10 +1,11 @@
 """What the suite asks of a model, and what can be said of any stacked model."""
 
-__all__ = ["StackedModel", "parameter_counts", "trainable"]
+__all__ = ["StackedModel", "parameter_counts", "portrait", "some_of", "trainable"]
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
@@ -50,6 +51,33 @@ class StackedModel(Protocol):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
         """Takes over parameters and buffers."""
         ...
+
+
+PICTURED = 120
+"""Edges, at most, of a network whose picture is kept."""
+
+LOOKED_AT = 1000
+"""Samples, at most, on which the functions inside a model are looked at."""
+
+
+def some_of(inputs: Tensor) -> Tensor:
+    """At most `LOOKED_AT` of the samples (M, N, I), evenly spread over them."""
+    return inputs[:, :: -(-inputs.shape[1] // LOOKED_AT)]
+
+
+def portrait(model: StackedModel, inputs: Tensor) -> dict[str, NDArray[Any]] | None:
+    """The functions on the edges of a model as arrays, for pictures; None where it has no such, or too many.
+
+    Args:
+        model: M members; a model of edges offers a method `portrait`.
+        inputs: what its edges are looked at with, (M, N, I).
+    """
+    draw = getattr(model, "portrait", None)
+    sizes = model.describe()["layer_sizes"]
+    if draw is None or sum(i * o for i, o in zip(sizes[:-1], sizes[1:], strict=True)) > PICTURED:
+        return None
+    arrays: dict[str, NDArray[Any]] = draw(some_of(inputs))
+    return arrays
 
 
 def trainable(model: StackedModel) -> list[nn.Parameter]:

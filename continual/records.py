@@ -93,6 +93,16 @@ class Record:
         """Wall-clock seconds of the run, training and evaluation, for all members together."""
         return float(self.fields["seconds"]["total"])
 
+    @property
+    def events(self) -> list[tuple[int, str]]:
+        """What changed the model while it trained: training steps done by then, and what was done."""
+        return [(int(event["step"]), str(event["text"])) for event in self.fields.get("events", [])]
+
+    def portrait(self, index: int | None = None) -> dict[str, NDArray[Any]]:
+        """Arrays of the edges' functions: at the end, or before change `index` of those that kept some; or nothing."""
+        prefix = "portrait/" if index is None else f"portrait_{index}/"
+        return {name.removeprefix(prefix): a for name, a in self.curves.items() if name.startswith(prefix)}
+
     @cached_property
     def R(self) -> NDArray[np.float64]:
         """Test-RMSE matrix of each member, (M, T+1, T); NaN where a member had diverged."""
@@ -115,7 +125,10 @@ class Record:
         `step` (E,) training steps done, `task` (E,) index of the task in training (-1 before the first), `loss`
         (M, E) training loss, `rmse` (M, E, T), `boundaries` (T,) steps done when each task ended. Where the inputs
         are one-dimensional also the view: `view_inputs` (P,), `view_targets` (P, O), `predictions` (M, T+1, P, O)
-        after each task, `train_inputs` (M, T, N), `train_targets` (M, T, N, O).
+        after each task, `train_inputs` (M, T, N), `train_targets` (M, T, N, O). `parameters` (E,) trained by then. Of
+        networks of edges also `outside` (M, E, L), the share of each layer's inputs outside its grid; and if small
+        `portrait/…`, the functions on the edges at the end (see `kan.portrait`), and `portrait_0/…`, … before each
+        pruning and the like.
         """
         with np.load(self.folder / "curves.npz", allow_pickle=False) as archive:
             return dict(archive)

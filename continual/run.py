@@ -22,7 +22,7 @@ from continual.evaluation import baseline_rmse
 from continual.figures import run_summary, save
 from continual.history import History
 from continual.metrics import summarize
-from continual.models import StackedModel, parameter_counts
+from continual.models import StackedModel, parameter_counts, portrait
 from continual.progress import Progress
 from continual.records import Record, is_done, read_record, replace_file, write_record
 from continual.stepping import Penalty
@@ -32,12 +32,6 @@ from continual.training import MakeOptimizer, Settings, train
 from tasks import Curriculum
 
 log = logging.getLogger(__name__)
-
-_PICTURED = 120
-"""Edges, at most, of a network whose picture is kept."""
-
-_SAMPLED = 1000
-"""Samples, at most, on which the size of its edges is measured."""
 
 _PACKAGES = ("kan-continual", "torch", "numpy", "scipy", "hydra-core", "wandb")
 
@@ -149,14 +143,9 @@ def _finish(run: Run, history: History, began: float) -> Record:
 
 
 def _portrait(run: Run) -> dict[str, np.ndarray[Any, Any]]:
-    """The functions on the edges of the trained model, where it has such and they are few enough for a picture."""
-    portrait = getattr(run.model, "portrait", None)
-    sizes = run.model.describe()["layer_sizes"]
-    if portrait is None or sum(i * o for i, o in zip(sizes[:-1], sizes[1:], strict=True)) > _PICTURED:
-        return {}
+    """The functions on the edges of the trained model, where it has such."""
     inputs = torch.cat([task.train_inputs for task in run.curriculum.tasks], dim=1)
-    every = -(-inputs.shape[1] // _SAMPLED)
-    return {f"portrait/{name}": values for name, values in portrait(inputs[:, ::every]).items()}
+    return {f"portrait/{name}": values for name, values in (portrait(run.model, inputs) or {}).items()}
 
 
 def _view(curriculum: Curriculum) -> dict[str, np.ndarray[Any, Any]]:

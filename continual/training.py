@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from continual.adaptation import Adaptation, Moment
 from continual.evaluation import Evaluator
 from continual.history import History
-from continual.models import StackedModel, parameter_counts, trainable
+from continual.models import StackedModel, parameter_counts, some_of, trainable
 from continual.records import replace_file
 from continual.stepping import Penalty, TrainingStep
 from continual.strategies import Strategy
@@ -27,10 +27,6 @@ from tasks import Curriculum
 log = logging.getLogger(__name__)
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
-
-
-_LOOKED_AT = 1000
-"""Training inputs, at most, whose way through the layers is looked at in an evaluation."""
 
 
 class Observer(Protocol):
@@ -216,6 +212,8 @@ class _Loop:
             if change is not None:
                 log.info("task %d, step %d: %s", self.task + 1, self.step, change.text)
                 self.history.events.append((total, change.text))
+                if change.portrait is not None:
+                    self.history.portraits.append(dict(change.portrait))
                 changes.append(change)
         wanted = self.wants_penalty()
         anew = anew or wanted != self.penalized or any(change.reset_optimizer for change in changes)
@@ -260,9 +258,8 @@ class _Loop:
         self.history.parameters.append(parameter_counts(self.model)["trainable"])
         outside = getattr(self.model, "outside", None)
         if outside is not None:
-            inputs = self.curriculum.tasks[max(task, 0)].train_inputs
-            every = -(-inputs.shape[1] // _LOOKED_AT)
-            self.history.outside.append(outside(inputs[:, ::every]).cpu().numpy())
+            inputs = some_of(self.curriculum.tasks[max(task, 0)].train_inputs)
+            self.history.outside.append(outside(inputs).cpu().numpy())
         for observer in self.observers:
             observer.evaluation(done, task, loss, rmse)
 

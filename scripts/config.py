@@ -129,6 +129,10 @@ def build_parts(values: dict[str, Any]) -> _Parts:
         settings = Settings(**values["training"])
         for adaptation in adaptations:
             adaptation.check(model, settings.steps, len(curriculum))
+        penalty = instantiate(values["penalty"]) if values["penalty"] else None
+        if penalty is not None:
+            with torch.no_grad():  # whether it can be computed for this model
+                penalty(model, curriculum.tasks[0].train_inputs[:, :2])
         return _Parts(
             curriculum,
             model,
@@ -137,7 +141,7 @@ def build_parts(values: dict[str, Any]) -> _Parts:
             settings,
             instantiate(values["tracker"]),
             adaptations,
-            instantiate(values["penalty"]) if values["penalty"] else None,
+            penalty,
         )
     except ConfigError:
         raise

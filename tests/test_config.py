@@ -22,7 +22,7 @@ def values(*overrides: str):
 
 @pytest.mark.parametrize(
     ("group", "option"),
-    [(g, o) for g in ("model", "curriculum", "optimizer", "strategy", "tracker") for o in options(g)],
+    [(g, o) for g in ("model", "curriculum", "optimizer", "strategy", "penalty", "tracker") for o in options(g)],
 )
 def test_every_option_builds(group, option) -> None:
     build_parts(values(f"{group}={option}"))
@@ -49,6 +49,7 @@ def test_config_defaults_are_those_of_the_code() -> None:
         (["model=kan"], "model", kan.KAN),
         (["model=mlp"], "model", mlp_baselines.MLP),
         (["curriculum=gaussian_peaks"], "curriculum", tasks.gaussian_peaks),
+        (["curriculum=function"], "curriculum", tasks.function_fit),
         (["curriculum=toy_regions"], "curriculum", tasks.toy_regions),
         (["curriculum=toy_sequence"], "curriculum", tasks.toy_sequence),
         (["strategy=finetune"], "strategy", continual.strategies.FineTune),

@@ -60,7 +60,7 @@ def test_suggestions_begin_with_the_function_that_made_the_edge() -> None:
 def test_simplicity_has_its_price() -> None:
     """A cosine fits a parabola as well as one likes; what to prefer is for the user to say."""
     model, x = network_of([lambda u: u**2 - 0.02 * u**4])
-    assert suggest(model, 0, 0, 0, x, weight=2.0)[0].name == "x^2"
+    assert suggest(model, 0, 0, 0, x, weight=4.0)[0].name == "x^2"
     assert suggest(model, 0, 0, 0, x, weight=0.0, library=["x^2", "gaussian", "cos"])[-1].name == "x^2"
 
 

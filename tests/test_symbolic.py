@@ -176,7 +176,7 @@ def test_members_and_nodes_take_their_formulas_along() -> None:
         fix_symbolic(model.member(2), 0, 1, 0, "tanh", x[2:]),
         fix_symbolic(model, 0, 1, 0, "tanh", x)[2:],
         rtol=0,
-        atol=1e-9,
+        atol=1e-6,
     )
 
 

@@ -7,9 +7,9 @@ import pytest
 import scipy.special
 import torch
 
-from tasks import Curriculum, Task, gaussian_peaks, toy_regions, toy_sequence
+from tasks import Curriculum, Task, function_fit, gaussian_peaks, toy_regions, toy_sequence
+from tasks.functions import FUNCTIONS
 from tasks.sampling import even_points, generators_from
-from tasks.toy_functions import FUNCTIONS
 
 
 def generators(members: int = 2, first: int = 0):
@@ -76,8 +76,9 @@ def test_streams_of_one_seed_differ() -> None:
     assert not torch.equal(torch.rand(4, generator=a), torch.rand(4, generator=b))
 
 
-def test_toy_functions_by_numpy() -> None:
+def test_target_functions_by_numpy() -> None:
     x = np.random.default_rng(0).uniform(-1, 1, (50, 100))
+    positive = np.abs(x) + 0.1
     formulas = {
         "bessel": scipy.special.j0(20 * x[:, 0]),
         "exp_sin": np.exp(np.sin(math.pi * x[:, 0]) + x[:, 1] ** 2),
@@ -86,12 +87,40 @@ def test_toy_functions_by_numpy() -> None:
         "two_radii": np.exp(
             0.5 * (np.sin(math.pi * (x[:, 0] ** 2 + x[:, 1] ** 2)) + np.sin(math.pi * (x[:, 2] ** 2 + x[:, 3] ** 2)))
         ),
+        "quotient": positive[:, 0] / positive[:, 1],
+        "exp_bessel": np.exp(scipy.special.j0(20 * x[:, 0]) + x[:, 1] ** 2),
+        "phase_transition": np.tanh(5 * (x[:, 0] ** 4 + x[:, 1] ** 4 + x[:, 2] ** 4 - 1)),
+        "distance": np.sqrt((x[:, 0] - x[:, 1]) ** 2 + (x[:, 2] - x[:, 3]) ** 2),
     }
-    assert set(formulas) == set(FUNCTIONS)
+    assert {*formulas, "first_digit"} == set(FUNCTIONS)
     for name, expected in formulas.items():
-        toy = FUNCTIONS[name]
-        values = toy.function(torch.from_numpy(x[:, : toy.in_features]))
+        target = FUNCTIONS[name]
+        inputs = (positive if name == "quotient" else x)[:, : target.in_features]
+        values = target.function(torch.from_numpy(inputs))
+        assert values.shape == (50, 1)
         np.testing.assert_allclose(values[:, 0], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_first_digit_is_one_hot() -> None:
+    """The paper's own examples, and both ends of the domain."""
+    x = torch.tensor([[0.0618], [0.314], [0.0], [1.0]], dtype=torch.float64)
+    assert FUNCTIONS["first_digit"].function(x).argmax(-1).tolist() == [0, 3, 0, 9]
+    assert (FUNCTIONS["first_digit"].function(x).sum(-1) == 1).all()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_can_be_fitted_on_its_domain(name) -> None:
+    curriculum = function_fit(generators(), function=name, points=50, test_points=64)
+    (task,) = curriculum.tasks
+    target = FUNCTIONS[name]
+    assert task.name == target.formula
+    for x in (task.train_inputs, task.test_inputs):
+        low, high = torch.tensor(target.domain).unbind(1)
+        assert ((x >= low) & (x <= high)).all()
+    assert curriculum.input_range == (min(low for low, _ in target.domain), max(high for _, high in target.domain))
+    torch.testing.assert_close(task.test_targets, target.function(task.test_inputs))
+    assert task.train_targets.isfinite().all()
+    assert (curriculum.view is not None) == (target.in_features == 1)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -144,6 +173,9 @@ def test_test_error_of_the_test_set_is_negligible() -> None:
         (lambda: toy_regions(generators(), axis=2), "axis must be between 0 and 1"),
         (lambda: toy_sequence(generators(), functions=[]), "at least one function"),
         (lambda: toy_sequence(generators(), functions=["sinc"]), "function must be one of"),
+        (lambda: toy_sequence(generators(), functions=["product", "quotient"]), "must share one domain"),
+        (lambda: function_fit(generators(), function="sinc"), "function must be one of"),
+        (lambda: function_fit(generators(), points=0), "points must be at least 1"),
         (lambda: Curriculum("empty", [], (0.0, 1.0)), "at least one task"),
         (lambda: Task("t", *[torch.zeros(1, 0, 1)] * 4), "N ≥ 1"),
     ],

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from kan.pictures.layout import LARGE, Edge, Layout
-from kan.pictures.style import BLUE, GREEN, GREY, INK, SIZE, escape, panel, text_width
+from kan.pictures.style import BLUE, GREEN, GREY, INK, SIZE, VERMILION, escape, panel, text_width
 
 PALE, DOTS = "#c4c4c4", (0, (1.0, 2.0))
 """How pruned edges are drawn where they are."""
@@ -44,30 +44,38 @@ class Network:
     layout: Layout
 
     @property
+    def widest(self) -> tuple[float, float]:
+        """Inches of the longest name drawn, of the inputs and of the outputs."""
+        rows = self.layout.nodes[0], self.layout.nodes[-1]
+        found = [
+            max((text_width(names[node]) for node in row), default=0.0)
+            for names, row in zip(self.names, rows, strict=True)
+        ]
+        return found[0], found[1]
+
+    @property
     def upright(self) -> tuple[bool, bool]:
         """Whether the names of the inputs, and those of the outputs, are turned to stand side by side."""
-        found = []
-        for names, nodes in zip(self.names, (self.layout.nodes[0], self.layout.nodes[-1]), strict=True):
-            room = self.layout.width / max(len(nodes), 1) - 0.08
-            found.append(len(nodes) > 1 and max(text_width(names[node]) for node in nodes) > room)
-        return found[0], found[1]
+        counts = [len(nodes) for nodes in (self.layout.nodes[0], self.layout.nodes[-1])]
+        first, last = (n > 1 and w > self.layout.width / n - 0.08 for n, w in zip(counts, self.widest, strict=True))
+        return first, last
 
     @property
     def margins(self) -> tuple[float, float]:
         """Inches that names take below and above."""
-        found = []
-        for names, upright in zip(self.names, self.upright, strict=True):
-            tall = max(map(text_width, names)) if upright else 0.12
-            found.append(0.14 + tall if any(names) else 0.04)
-        return found[0], found[1]
+        below, above = (
+            0.14 + (wide if upright else 0.12) if wide else 0.04
+            for wide, upright in zip(self.widest, self.upright, strict=True)
+        )
+        return below, above
 
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches, with names and title."""
         below, above = self.margins
-        widest = [text_width(escape(self.title), bold=True), self.layout.width]
-        widest += [max(map(text_width, names)) for names, up in zip(self.names, self.upright, strict=True) if not up]
-        return max(widest), below + self.layout.height + above + (0.24 if self.title else 0.0)
+        title = text_width(escape(self.title), bold=True)
+        lying = [wide for wide, upright in zip(self.widest, self.upright, strict=True) if not upright]
+        return max(title, self.layout.width, *lying), below + self.layout.height + above + (0.2 if self.title else 0.0)
 
 
 def draw(figure: Figure, network: Network, centre: float, top: float, height: float) -> None:
@@ -158,10 +166,13 @@ def _draw_icon(figure: Figure, network: Network, edge: Edge, left: float, top: f
     axes.spines[:].set_visible(False)
     # one closed frame: four translucent lines would be darker in the corners
     axes.patch.set(facecolor="white", edgecolor=to_rgba(GREEN if formula else INK, strength), linewidth=0.8)
-    finite = np.isfinite(x) & np.isfinite(y)
-    if not finite.any():
+    if not (np.isfinite(x) & np.isfinite(y)).all():
+        axes.patch.set_edgecolor(VERMILION)
+        axes.text(
+            0.5, 0.5, "NaN", transform=axes.transAxes, ha="center", va="center", fontsize=SIZE - 1, color=VERMILION
+        )
         return
-    low, high = float(y[finite].min()), float(y[finite].max())
+    low, high = float(y.min()), float(y.max())
     middle = 0.5 * (low + high)
     # a constant is a flat line, whatever its rounding
     half = max(0.5 * (high - low), 1e-3 * abs(middle), 1e-30)
@@ -173,7 +184,7 @@ def _draw_icon(figure: Figure, network: Network, edge: Edge, left: float, top: f
         linewidth=1.4 * (side / LARGE) ** 0.5,
         solid_capstyle="round",
     )
-    first, last = float(x[finite].min()), float(x[finite].max())
+    first, last = float(x.min()), float(x.max())
     pad = 0.07 * (last - first)
     below = 1.95 if formula else 1.25  # the formula stands below the curve
     axes.set(xlim=(first - pad, last + pad), ylim=(middle - below * half, middle + 1.25 * half))

@@ -179,9 +179,9 @@ def _draw(axes: Axes, edge: _Edge, seen: Array | None) -> None:
             style = (0, (3, 2))
             axes.plot(edge.x, edge.base, color=INK, linewidth=0.8, linestyle=style, gid="base", label="base function")
             shown.append(edge.base)
-        axes.plot(
-            edge.places, edge.coefficients, "o", color=INK, ms=2.6, zorder=4, gid="coefficients", label="coefficients"
-        )
+        if len(edge.places):
+            label = "coefficients"
+            axes.plot(edge.places, edge.coefficients, "o", color=INK, ms=2.6, zorder=4, gid=label, label=label)
         shown += [edge.terms.ravel(), edge.coefficients]
     colour = GREEN if edge.symbolic else BLUE
     if edge.live:

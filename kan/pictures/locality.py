@@ -147,8 +147,9 @@ def plot_locality(moves: Sequence[Move], x_range: tuple[float, float] = (-1.0, 1
         upper.tick_params(labelbottom=False)
         lower.set_xlabel("$x$", labelpad=0)
         if column == 0:
-            upper.set_ylabel("output", labelpad=2)
-            lower.set_ylabel("difference", labelpad=2)
+            for axes, label in ((upper, "output"), (lower, "difference")):
+                axes.set_ylabel(label)
+                axes.yaxis.set_label_coords(-0.1, 0.5)
         text = f"{_percent(moved_share(before, after))} of the domain moved"
         layer = _spline_layer(move)
         if layer is not None:
@@ -157,7 +158,7 @@ def plot_locality(moves: Sequence[Move], x_range: tuple[float, float] = (-1.0, 1
             text += f"; the basis has {inside} of {layer.grid_size} intervals"
         much = _percent(moved_share(before, after, 0.01))
         text += f"; {much} moved by more than 1 % of the largest change"
-        lines = "\n".join(fitted(text, width, SIZE - 1))
+        lines = "\n".join(fitted(text, 0.97 * width, SIZE - 1))
         write(figure, left, 3.36, lines, fontsize=SIZE - 1, linespacing=1.3, gid="share")
     return figure
 

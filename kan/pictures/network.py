@@ -56,7 +56,7 @@ def draw_network(
     formulas: Formulas | None = None,
     show_pruned: bool = False,
     beta: float = 3.0,
-    max_edges: int = 256,
+    max_edges: int = 64,
     width: float = 7.0,
 ) -> Figure:
     r"""Draws one member of a network from its portrait.
@@ -73,7 +73,7 @@ def draw_network(
         formulas: text for edges that follow a formula; they are drawn in green.
         show_pruned: leave the places of pruned edges, with a faint frame, instead of closing ranks.
         beta: \(\beta\); larger values make weak edges visible.
-        max_edges: draw at most so many edges, those with the largest \(|\phi|_1\).
+        max_edges: draw at most so many edges of each layer, those with the largest \(|\phi|_1\).
         width: inches that the picture may take before icons get smaller than 0.3 inches; beyond that it grows.
 
     Returns:
@@ -93,7 +93,7 @@ def draw_networks(
     *,
     show_pruned: bool = False,
     beta: float = 3.0,
-    max_edges: int = 256,
+    max_edges: int = 64,
     width: float = 7.0,
 ) -> Figure:
     """Draws several networks as a table: for each row, say, one function, and its network before and after pruning.
@@ -102,7 +102,7 @@ def draw_networks(
         rows: a list of `Panel`, or of (title, portrait, member), for each row; icons of a row have one size.
         show_pruned: see `draw_network`.
         beta: see `draw_network`.
-        max_edges: see `draw_network`, of each network.
+        max_edges: see `draw_network`.
         width: inches that each row may take before icons get smaller than 0.3 inches.
 
     Returns:
@@ -115,9 +115,10 @@ def draw_networks(
     if not panels:
         raise ValueError("there is no network to draw")
     columns = max(map(len, panels))
-    each = (width - GAP * (columns - 1)) / columns
-    networks = [[_network(item, show_pruned, beta, max_edges, each) for item in row] for row in panels]
-    return _table([_evened(row, each) for row in networks], beta)
+    networks = [[_network(item, show_pruned, beta, max_edges, np.inf) for item in row] for row in panels]
+    wanted = [max(row[c].layout.width for row in networks if c < len(row)) for c in range(columns)]
+    widths = _shares(wanted, width - GAP * (columns - 1))
+    return _table([_evened(row, widths) for row in networks], beta)
 
 
 def plot_network(model: EdgeNetwork, x: Tensor, **settings: Any) -> Figure:
@@ -159,8 +160,8 @@ def _network(item: Panel, show_pruned: bool, beta: float, max_edges: int, width:
     for (layer, i, o), text in formulas.items():
         if not (0 <= layer < depth and 0 <= i < l1[layer].shape[0] and 0 <= o < l1[layer].shape[1]):
             raise ValueError(f"there is no edge {(layer, i, o)} for the formula {text!r}")
-    drawn = _strongest(l1, live, max_edges)
-    whole = show_pruned and sum(each.size for each in live) <= max_edges
+    drawn = [_strongest(size, alive, max_edges) for size, alive in zip(l1, live, strict=True)]
+    whole = show_pruned and max(each.size for each in live) <= max_edges
     shown = [np.ones_like(each) for each in live] if whole else drawn
     ends = len(l1[0]), l1[-1].shape[1]
     names = (
@@ -189,30 +190,37 @@ def _names(what: str, names: Sequence[str] | None, default: list[str]) -> list[s
     return [escape(str(name)) for name in names]
 
 
-def _strongest(l1: list[NDArray[Any]], live: list[NDArray[Any]], most: int) -> list[NDArray[Any]]:
-    """The live edges, or the largest `most` of them."""
-    if sum(int(each.sum()) for each in live) <= most:
+def _strongest(l1: NDArray[Any], live: NDArray[Any], most: int) -> NDArray[Any]:
+    """The live edges of a layer, or the largest `most` of them; those that are not finite count as the largest."""
+    if live.sum() <= most:
         return live
-    sizes = np.concatenate([np.where(alive, size, -1.0).ravel() for size, alive in zip(l1, live, strict=True)])
-    chosen = np.zeros(len(sizes), dtype=bool)
-    chosen[np.argsort(-np.nan_to_num(sizes), kind="stable")[:most]] = True
-    ends = np.cumsum([each.size for each in live])[:-1]
-    return [part.reshape(each.shape) for part, each in zip(np.split(chosen, ends), live, strict=True)]
+    sizes = np.where(live, np.nan_to_num(l1, nan=np.inf), -1.0).ravel()
+    chosen = np.zeros(sizes.size, dtype=bool)
+    chosen[np.argsort(-sizes, kind="stable")[:most]] = True
+    return chosen.reshape(live.shape)
 
 
-def _evened(row: list[Network], width: float) -> list[Network]:
-    """The networks of a row with icons of one size, and stretched towards one height."""
-    if len(row) < 2:
-        return row
-    side = min(network.layout.side for network in row)
+def _shares(wanted: Sequence[float], total: float) -> list[float]:
+    """A total cut for several: none gets more than wanted, and those that can't have it get the same."""
+    given, left = [0.0] * len(wanted), total
+    order = sorted(range(len(wanted)), key=lambda c: wanted[c])
+    for position, c in enumerate(order):
+        given[c] = min(wanted[c], left / (len(order) - position))
+        left -= given[c]
+    return given
 
-    def again(network: Network, height: float) -> Network:
+
+def _evened(row: list[Network], widths: Sequence[float]) -> list[Network]:
+    """The networks of a row on these widths, with icons of one size, and stretched towards one height."""
+
+    def again(network: Network, width: float, **settings: float) -> Network:
         all_ends = max(map(len, network.names)) <= NAMED
-        return replace(network, layout=arrange(network.shown, width, all_ends=all_ends, largest=side, height=height))
+        return replace(network, layout=arrange(network.shown, width, all_ends=all_ends, **settings))
 
-    row = [again(network, 0.0) for network in row]
-    height = max(network.layout.height for network in row)
-    return [again(network, height) for network in row]
+    placed = list(zip(row, widths, strict=False))
+    side = min(again(network, width).layout.side for network, width in placed)
+    height = max(again(network, width, largest=side).layout.height for network, width in placed)
+    return [again(network, width, largest=side, height=height) for network, width in placed]
 
 
 def _table(rows: list[list[Network]], beta: float) -> Figure:

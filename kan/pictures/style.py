@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
@@ -125,6 +125,7 @@ def number(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
 
 
+@lru_cache(maxsize=4096)  # measuring a formula takes longer than drawing it
 def text_width(text: str, size: float = SIZE, bold: bool = False) -> float:
     """Width of one line of text in inches."""
     font = FontProperties(family=RC["font.family"], size=size, weight="bold" if bold else "normal")

@@ -44,8 +44,8 @@ def _locality() -> Figure:
     return pictures.plot_locality(
         [
             pictures.Move(flat, "layers.0.coefficients", (0, 0, 6, 0), 0.8, "KAN [1, 1]"),
-            pictures.Move(deep, "layers.1.coefficients", (0, 0, 6, 0), 0.8, "KAN [1, 3, 1]", GREEN),
-            pictures.Move(mlp, "weights.0", (0, 0, 3), 0.8, "MLP [1, 16, 1]", VERMILION),
+            pictures.Move(deep, "layers.1.coefficients", (0, 1, 6, 0), 0.8, "KAN [1, 3, 1]", GREEN),
+            pictures.Move(mlp, "weights.0", (0, 0, 11), 0.8, "MLP [1, 16, 1]", VERMILION),
         ]
     )
 
@@ -86,8 +86,8 @@ CHAPTERS = (
     Chapter(
         "recursion",
         "Where the shapes come from",
-        r"$B_{i,k}(x) = \frac{x - t_i}{t_{i+k} - t_i} \, B_{i,k-1}(x) + "
-        r"\frac{t_{i+k+1} - x}{t_{i+k+1} - t_{i+1}} \, B_{i+1,k-1}(x)$",
+        r"$B_{i,k}(x) = \dfrac{x - t_i}{t_{i+k} - t_i} \, B_{i,k-1}(x) + "
+        r"\dfrac{t_{i+k+1} - x}{t_{i+k+1} - t_{i+1}} \, B_{i+1,k-1}(x)$",
         "The recursion of Cox and de Boor. Take two neighbours of the order below (dashed), multiply the left one by "
         "a straight ramp from 0 up to 1 and the right one by a ramp from 1 down to 0 (filled), and add. Order 0 is "
         "1 on one interval and 0 elsewhere; each round adds one interval and one continuous derivative.",
@@ -96,7 +96,7 @@ CHAPTERS = (
     Chapter(
         "spline_curve",
         "A spline is a weighted sum",
-        r"$s(x) = \sum_i \, c_i \, B_{i,k}(x), \qquad \xi_i = \frac{t_{i+1} + \dots + t_{i+k}}{k}$",
+        r"$s(x) = \sum_i \, c_i \, B_{i,k}(x), \qquad \xi_i = \dfrac{t_{i+1} + \cdots + t_{i+k}}{k}$",
         "Each basis function times its coefficient, and their sum in blue. The coefficients, drawn at the means ξ of "
         "the knots inside their basis functions (the Greville points), form a polygon that the curve follows closely. "
         "These numbers are what a KAN learns. Outside the grid the curve fades to zero.",
@@ -105,7 +105,7 @@ CHAPTERS = (
     Chapter(
         "refinement",
         "A finer grid, the same curve",
-        r"$s(x) = \sum_{i=0}^{G+k-1} \, c_i \, B_i(x) = \sum_{j=0}^{2G+k-1} \, c'_j \, B'_j(x)$",
+        r"$s(x) = \sum_{i=0}^{G+k-1} \, c_i \, B_i(x) = \sum_{j=0}^{2G+k-1} \, \tilde c_j \, \tilde B_j(x)$",
         "Halve every interval: the finer bases can draw everything that the coarser ones can, so the curve stays as "
         "it is to the last digit while it gets nearly twice as many coefficients (knot insertion). A KAN that has "
         "learned all its grid can hold goes on learning on a finer one; the polygon comes closer to the curve.",
@@ -124,7 +124,7 @@ CHAPTERS = (
     Chapter(
         "network",
         "A whole network",
-        r"$\mathrm{KAN}(x) = (\Phi_{L-1} \circ \dots \circ \Phi_0)(x), \qquad "
+        r"$\mathrm{KAN}(x) = (\Phi_{L-1} \circ \cdots \circ \Phi_0)(x), \qquad "
         r"y_o = \sum_i \, \phi_{i,o}(x_i), \qquad \mathrm{opacity} = \tanh(3 \, |\phi|_1)$",
         "Read it from the bottom up: inputs, one function on every edge, sums at the nodes. Both networks have learned "
         "f(x, y) = exp(sin(πx) + y²). The narrow one shows the formula: a sine and a square are added, and the edge "
@@ -136,13 +136,13 @@ CHAPTERS = (
     Chapter(
         "locality",
         "Why a KAN might forget less",
-        r"$\frac{\partial s(x)}{\partial c_i} = B_{i,k}(x) = 0 \;\; \mathrm{for} \;\; x \notin (t_i, \, t_{i+k+1})$",
+        r"$\dfrac{\partial s(x)}{\partial c_i} = B_{i,k}(x) = 0 \;\; \mathrm{for} \;\; x \notin (t_i, \, t_{i+k+1})$",
         "Three models have learned the same curve; now one number of each is moved, and shaded is where the output "
-        "changes at all. In a KAN of one layer it changes on the k + 1 = 4 intervals of one basis function and nowhere "
-        "else by a single bit: what is learned elsewhere can't be forgotten. With a second layer this is lost in "
-        "part or, as here, entirely: a coefficient of the second layer acts wherever the first one sends it. A weight "
-        "of an MLP changes the whole domain. How much this helps against forgetting, and when it does not, is what "
-        "this project measures.",
+        "changes at all. In a KAN of one layer it changes on the k + 1 = 4 intervals of one basis function and "
+        "nowhere else by a single bit: what is learned elsewhere can't be forgotten. With a second layer part of this "
+        "is lost: a coefficient there acts wherever the first layer sends x into its intervals, which can be "
+        "anywhere. A weight of an MLP moves the whole domain. How much locality helps against forgetting, and when it "
+        "does not, is what this project measures.",
         _locality,
     ),
 )
