@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from kan.symbolic import SymbolicEdges
 
 
+FORMULA_DIGITS = 4
+"""Decimals of the numbers in a formula that `describe` gives."""
+
+
 class EdgeLayer(nn.Module):
     r"""A layer of learnable univariate functions for M members; subclasses say which functions.
 
@@ -370,5 +374,19 @@ class EdgeNetwork(nn.Module):
         return sum(layer.flops() for layer in self.each_layer())
 
     def describe(self) -> dict[str, Any]:
-        """What records and figures say about the model, in plain types."""
-        return {"family": "KAN", "layer_sizes": self.layer_sizes, "depth": self.depth}
+        """What records and figures say about the model, in plain types.
+
+        Of a pruned network also `shapes`, nodes of each layer that are left, for each member; of one with edges that
+        follow formulas `formulas`, one for each output, for each member.
+        """
+        found: dict[str, Any] = {"family": "KAN", "layer_sizes": self.layer_sizes, "depth": self.depth}
+        if any(layer.mask is not None for layer in self.each_layer()):
+            from kan.pruning import shapes
+
+            found["shapes"] = shapes(self)
+        if any(layer.symbolic is not None for layer in self.each_layer()):
+            from kan.formulas import formula
+
+            members = range(self.members)
+            found["formulas"] = [[str(output) for output in formula(self, m, digits=FORMULA_DIGITS)] for m in members]
+        return found

@@ -2,7 +2,7 @@ r"""A network's edges as plain arrays: the curve of each on the inputs that it r
 
 All that a picture of a network needs (`kan.pictures.draw_network`), small enough to be kept in a run's record and
 readable without the model's class. The size of an edge is the L1 norm of the KAN paper,
-\(|\phi|_1 = \frac1B \sum_b |\phi(x_b)|\) (Liu et al., 2024, https://arxiv.org/abs/2404.19756, equation 2.18).
+\(|\phi|_1 = \frac1B \sum_b |\phi(x_b)|\) (Liu et al., 2024, https://arxiv.org/abs/2404.19756, section 2.5.1).
 """
 
 __all__ = ["Portrait", "portrait"]

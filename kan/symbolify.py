@@ -92,7 +92,7 @@ def suggest(
         floor: unexplained variance below which functions are equally good, > 0.
 
     Raises:
-        ValueError: an unknown function, an index or a setting out of range.
+        ValueError: an unknown function or none, an index or a setting out of range.
     """
     functions = _functions(library, weight, floor)
     edge_selection(model, layer, i, o, member)
@@ -136,7 +136,7 @@ def symbolify(
         A report of every edge that was fitted, ordered by member, layer, input and output.
 
     Raises:
-        ValueError: an unknown function or a setting out of range.
+        ValueError: an unknown function or none, or a setting out of range.
 
     Example:
         >>> from kan import KAN
@@ -196,7 +196,10 @@ def _convert(
 def _functions(library: Sequence[str] | None, weight: float, floor: float) -> list[SymbolicFunction]:
     if not (weight >= 0.0 and floor > 0.0):
         raise ValueError(f"weight must be ≥ 0 and floor > 0, got {weight} and {floor}")
-    return [find_function(name) for name in (LIBRARY if library is None else library)]
+    names = list(LIBRARY if library is None else library)
+    if not names:
+        raise ValueError("library needs at least one function")
+    return [find_function(name) for name in names]
 
 
 def _scores(functions: Sequence[SymbolicFunction], r2: Tensor, weight: float, floor: float) -> Tensor:

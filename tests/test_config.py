@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_module
 
+from continual.models import parameter_counts
 from scripts.config import _identity, build_parts, plain
 from scripts.schema import nearest
 
@@ -35,6 +36,14 @@ def test_every_case_of_five_peaks_builds_alone(case) -> None:
         assert parts.model.describe()["layer_sizes"] == [1, 67, 1]
 
 
+@pytest.mark.parametrize("case", sorted({*options("experiment/edge_variants")} - {"kan_domain_extension"}))
+def test_every_case_of_edge_variants_has_as_many_parameters(case) -> None:
+    model = build_parts(values(f"+experiment/edge_variants={case}")).model
+    assert abs(parameter_counts(model)["trainable"] - 203) <= 3
+    assert model.describe()["layer_sizes"] == [1, 1]
+    assert model.describe()["base"] == "zero"
+
+
 def test_config_defaults_are_those_of_the_code() -> None:
     """A key that is not in the YAML keeps the constructor's default, so the two must not disagree unnoticed."""
     import inspect
@@ -47,6 +56,9 @@ def test_config_defaults_are_those_of_the_code() -> None:
 
     for overrides, group, target in (
         (["model=kan"], "model", kan.KAN),
+        (["model=kan_rbf"], "model", kan.RBFKAN),
+        (["model=kan_chebyshev"], "model", kan.ChebyshevKAN),
+        (["model=kan_fourier"], "model", kan.FourierKAN),
         (["model=mlp"], "model", mlp_baselines.MLP),
         (["curriculum=gaussian_peaks"], "curriculum", tasks.gaussian_peaks),
         (["curriculum=function"], "curriculum", tasks.function_fit),

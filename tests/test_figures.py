@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from synthetic import five_peaks, grid_depth, toy_functions, write_run
 
-from continual.figures import comparison, matrices, phases, run_summary, save, sweep, task_curves
+from continual.figures import comparison, matrices, phases, ranking, run_summary, save, sweep, task_curves
 from continual.figures.matrices import compact
 from continual.figures.phases import value_limits
 from continual.figures.scales import metric_scale
@@ -341,6 +341,52 @@ def test_comparison_groups_by_function(tmp_path: Path) -> None:
     assert "–" in texts(twice.axes[0])  # the fourth run is missing
 
 
+# --- ranking ---------------------------------------------------------------------------------------------------------
+
+
+def test_ranking_puts_what_forgets_least_on_top_and_the_undefined_last(records: list[Record], tmp_path: Path) -> None:
+    lost = write_run(tmp_path, name="lost", family="MLP", members=5, diverged=range(5), order=7)
+    runs = [lost, *records]
+    means = {record.name: float(summarize(record.metrics["forgetting"]).mean) for record in records}
+    order = [*sorted(means, key=means.__getitem__), "lost"]
+    assert order[:4] != [record.name for record in records]
+    figure = ranking(runs)
+    forgotten, errors, kept = figure.axes
+    named = {text.get_text(): text.xy[1] for text in forgotten.texts}
+    assert [named[name] for name in order] == list(range(5))
+    by_name = {record.name: record for record in runs}
+    drawn = [each for each in forgotten.lines if each.get_gid() == "mean"]
+    np.testing.assert_allclose([each.get_xdata()[0] for each in drawn], sorted(means.values()))
+    styles = model_styles(runs)
+    assert [to_hex(each.get_color()) for each in drawn] == [styles[name].colour for name in order[:4]]
+    top, bottom = sorted(forgotten.get_ylim())
+    assert forgotten.get_ylim() == errors.get_ylim() == kept.get_ylim() == (bottom, top)
+    for gid, metric in (("learned", "learned_rmse"), ("final", "final_rmse")):
+        found = [each.get_xdata()[0] for each in errors.lines if each.get_gid() == gid]
+        expected = [float(summarize(by_name[name].metrics[metric]).mean) for name in order]
+        np.testing.assert_allclose(found, [value for value in expected if np.isfinite(value)])
+    means_kept = [float(summarize(by_name[name].metrics["retention"]).mean) for name in order]
+    found = [each.get_xdata()[0] for each in kept.lines if each.get_gid() == "mean"]
+    np.testing.assert_allclose(found, [value for value in means_kept if np.isfinite(value)])
+    said = texts(forgotten)
+    for name in order[:4]:
+        interval = format_interval(summarize(by_name[name].metrics["forgetting"]))
+        assert any(text.startswith(f"{interval} · ") for text in said)
+    assert any(text.startswith("– · ") and text.endswith("5 of 5 diverged") for text in said)
+    assert {"4/5", "–"} <= set(said)
+
+
+def test_ranking_draws_what_predicting_the_mean_costs_if_that_is_one_number(tmp_path: Path) -> None:
+    same = five_peaks(tmp_path / "same", 2, tasks=3)
+    errors = ranking(same).axes[1]
+    place = line(errors, "baseline").get_xdata()[0]
+    assert place == pytest.approx(same[0].baseline.mean())
+    assert errors.get_xlim()[0] < place < errors.get_xlim()[1]
+    other = write_run(tmp_path / "other", tasks=5, order=9)
+    assert not [each for each in ranking([*same, other]).axes[1].lines if each.get_gid() == "baseline"]
+    assert len(texts(ranking([]))) == 1
+
+
 # --- one run, files, and the figures as a whole ----------------------------------------------------------------------
 
 
@@ -372,14 +418,14 @@ def test_figures_leave_the_settings_of_their_caller_alone(records: list[Record])
 
 def test_names_are_no_formulas(tmp_path: Path) -> None:
     record = write_run(tmp_path, name="KAN $G$ \\frac_1^", members=2, tasks=2)
-    for draw in (phases, matrices, task_curves, comparison, run_summary):
+    for draw in (phases, matrices, task_curves, comparison, ranking, run_summary):
         figure = draw(record) if draw is run_summary else draw([record])
         figure.draw_without_rendering()
 
 
 def test_no_word_is_cut_off(tmp_path: Path) -> None:
     dozen = five_peaks(tmp_path / "peaks", 12, members=3, tasks=2)
-    figures = [draw(dozen) for draw in (phases, matrices, task_curves)]
+    figures = [draw(dozen) for draw in (phases, matrices, task_curves, ranking)]
     figures += [
         run_summary(dozen[4]),
         sweep(grid_depth(tmp_path / "sweep", (5, 50), (1, 2))),

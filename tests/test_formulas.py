@@ -193,6 +193,7 @@ def test_bad_arguments_are_refused_in_one_line() -> None:
         (lambda: suggest(model, 0, 0, 9, x), "output must be between 0 and 4, got 9"),
         (lambda: suggest(model, 0, 0, 0, x, member=1), "member must be between 0 and 0, got 1"),
         (lambda: symbolify(model, x, ["six"]), "no function 'six' in the library"),
+        (lambda: symbolify(model, x, []), "library needs at least one function"),
         (lambda: symbolify(model, x, floor=0.0), "weight must be ≥ 0 and floor > 0, got 0.5 and 0.0"),
     ):
         with pytest.raises(ValueError, match=message) as caught:

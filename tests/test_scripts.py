@@ -73,6 +73,7 @@ def test_one_run_leaves_everything_behind(tmp_path) -> None:
     [
         ("five_peaks", 11, ["figure", "matrices", "curves"]),
         ("grid_depth", 36, ["figure"]),
+        ("edge_variants", 15, ["figure", "phases", "matrices", "curves"]),
         ("toy_functions", 24, ["figure", "matrices"]),
     ],
 )
@@ -166,6 +167,14 @@ MISTAKES = [
     (["training.steps=0"], "training.steps"),
     (["model.grid_size=[1"], "can't read"),
     (["-m", "model.grid_size=5,0"], "grid_size must be at least 1 interval, got 0 (in the run with model.grid_size=0)"),
+    (["adaptation=grid_update", "model=mlp"], "adaptation.grid_update needs a model with grids"),
+    (["adaptation=grid_schedule"], "adaptation.grid_schedule.sizes must begin with model.grid_size=5"),
+    (["adaptation=[grid_update,domain_extension]", "adaptation.grid_update.evry=3"], "did you mean every?"),
+    (["adaptation=pruning", "model=mlp"], "pruning and formulas need a network of edges"),
+    (["adaptation=pruning", "adaptation.pruning.operation.measure=l3"], "adaptation.pruning.operation.measure"),
+    (["penalty=sparsity", "model=mlp"], "need a network of edges such as KAN, got MLP"),
+    (["penalty=sparsity", "+penalty.l2=3"], "penalty.l2 is not a config key"),
+    (["training.penalty_steps=0"], "training.penalty_steps"),
     (["-m", "model.grid_sise=5,6"], "did you mean grid_size?"),
 ]
 

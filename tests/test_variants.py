@@ -187,8 +187,9 @@ def test_fit_to_takes_on_the_sizes_of_a_state_dict(family) -> None:
 
 
 @families
-def test_constants_raise_an_edge_by_one_everywhere(family) -> None:
-    layer = build(family, 2, 3, 5, members=2)
+@pytest.mark.parametrize("orthonormal", [False, True])
+def test_constants_raise_an_edge_by_one_everywhere(family, orthonormal) -> None:
+    layer = build(family, 2, 3, 5, members=2, **({} if family == "rbf" else {"orthonormal": orthonormal}))
     x = 3.0 * torch.rand(2, 7, 2, dtype=DOUBLE) - 1.5
     constants, before = layer.constants(), layer.edge_values(x)
     assert (constants is None) == (family == "rbf")
@@ -301,6 +302,44 @@ def test_where_one_coefficient_moves_the_function(family) -> None:
         assert float(moved) == pytest.approx(0.0455 * 2, rel=0.02)
     else:
         assert float(moved) > 0.99
+
+
+@pytest.mark.parametrize("family", ["chebyshev", "fourier"])
+@pytest.mark.parametrize("orthonormal", [False, True])
+def test_the_kernel_of_global_edges_is_a_plateau_and_one_that_falls_with_distance(family, orthonormal) -> None:
+    """Dirichlet's kernel D(t) = sin((n + ½) t) / (2 sin(t/2)), and 1/2 more where the constant counts double."""
+    layer = LAYERS[family](1, 1, 50, orthonormal=orthonormal, dtype=DOUBLE)
+    x = torch.linspace(-1.0, 1.0, 200, dtype=DOUBLE)
+    features = layer.edge_features(x[None, :, None])[0, :, 0]
+    kernel = (features @ features.T).numpy()
+    angle = x.numpy() if family == "fourier" else np.arccos(np.tanh(x.numpy()))
+
+    def dirichlet(t: np.ndarray) -> np.ndarray:
+        near = np.abs(t) < 1e-12
+        return np.where(near, 50.5, np.sin(50.5 * t) / (2 * np.sin(np.where(near, 1.0, t) / 2)))
+
+    falling = dirichlet(angle[:, None] - angle)
+    if family == "chebyshev":  # 2 cos(k s) cos(k t) = cos(k (s + t)) + cos(k (s - t))
+        falling = 0.5 * (falling + dirichlet(angle[:, None] + angle))
+    np.testing.assert_allclose(kernel, falling + (0.0 if orthonormal else 0.5), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("family", ["chebyshev", "fourier"])
+def test_what_is_learned_in_a_window_lifts_the_rest_unless_features_are_orthonormal(family) -> None:
+    """The smallest change of the coefficients that fits a peak, which is where gradient descent from zero goes."""
+    x = torch.linspace(-1.0, 1.0, 1001, dtype=DOUBLE)
+    inside = x < -0.6
+    peak = torch.exp(-300.0 * (x + 0.8) ** 2)
+    lifts = {}
+    for orthonormal in (False, True):
+        settings = {"period": 2.5} if family == "fourier" else {}
+        layer = LAYERS[family](1, 1, 200, orthonormal=orthonormal, dtype=DOUBLE, **settings)
+        features = layer.edge_features(x[None, :, None])[0, :, 0]
+        learned = features @ (torch.linalg.pinv(features[inside], rtol=1e-4) @ peak[inside])
+        torch.testing.assert_close(learned[inside], peak[inside], rtol=0, atol=1e-3)
+        lifts[orthonormal] = float((learned[~inside] - peak[~inside]).square().mean().sqrt())
+    assert lifts[False] > 0.015
+    assert lifts[True] < 0.001
 
 
 # --- what is said about them ------------------------------------------------------------------------------------------

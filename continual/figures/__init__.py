@@ -1,10 +1,11 @@
 """Figures of runs: pure functions from records to a matplotlib Figure, which never train and never read a config."""
 
-__all__ = ["comparison", "matrices", "phases", "ranking", "run_summary", "save", "sweep", "task_curves"]
+__all__ = ["comparison", "matrices", "networks", "phases", "ranking", "run_summary", "save", "sweep", "task_curves"]
 
 from continual.figures.comparison import comparison
 from continual.figures.curves import task_curves
 from continual.figures.matrices import matrices
+from continual.figures.networks import networks
 from continual.figures.output import save
 from continual.figures.phases import phases
 from continual.figures.ranking import ranking

@@ -113,6 +113,7 @@ def draw_errors(
     final: Sequence[np.ndarray],
     styles: Sequence[ModelStyle],
     places: Sequence[float],
+    beside: Sequence[float] = (),
 ) -> None:
     """Learned and final RMSE of each line, hollow and filled, joined, with their intervals.
 
@@ -122,12 +123,13 @@ def draw_errors(
         final: the same.
         styles: one a model.
         places: heights of the lines; the axis points downward.
+        beside: other errors that the axis must reach.
     """
     summaries = [(summarize(before), summarize(after)) for before, after in zip(learned, final, strict=True)]
     means = np.array([[float(s.mean) for s in pair] for pair in summaries])
     half = np.nan_to_num([[float(s.half_width) for s in pair] for pair in summaries])
     members = np.concatenate([*learned, *final])
-    scale = metric_scale("final_rmse", np.concatenate([members, means.ravel(), (means + half).ravel()]))
+    scale = metric_scale("final_rmse", np.concatenate([members, means.ravel(), (means + half).ravel(), beside]))
     axes.set_ylim(max(places) + 0.6, min(places) - 0.6)
     scale.apply(axes.xaxis)
     limits = axes.get_xlim()

@@ -28,8 +28,8 @@ from continual.metrics import summarize
 from continual.records import Record
 from continual.tables import format_count, format_interval
 
-LINE, NAME = 0.36, 42
-"""Inches a run, and characters of its name."""
+LINE, NAME = 0.36, 48
+"""Inches a run, and the most characters of its name."""
 
 
 @styled
@@ -54,12 +54,14 @@ def ranking(records: Sequence[Record]) -> Figure:
     def values(metric: str) -> list[np.ndarray]:
         return [record.metrics[metric] for record in ranked]
 
-    left, top, gap, widths = 2.85, 0.2, 0.5, (3.4, 3.4, 1.3)
+    left = max(2.65, 0.2 + 0.069 * min(max(len(record.name) for record in ranked), NAME))
+    top, gap, widths = 0.2, 0.5, (3.4, 3.4, 1.3)
     total = left + sum(widths) + 3 * gap
     high = LINE * (len(ranked) + 0.2)
     notes = textwrap.wrap(
-        f"Ranked by mean forgetting, which stands below the names. {LEGEND} k/M: defined for k of M seeds; –: undefined. Middle: what lies between "
-        "hollow and filled was lost or gained later; dashed: the RMSE of predicting each task's mean.",
+        f"Ranked by mean forgetting, which stands below the names. {LEGEND} k/M: defined for k of M seeds; –: "
+        "undefined. Middle: what lies between hollow and filled was lost or gained later; dashed: the RMSE of "
+        "predicting each task's mean.",
         int(total / 0.058),
     )
     figure = sheet(total, top + high + 0.55 + 0.12 * len(notes) + 0.1)
@@ -69,8 +71,11 @@ def ranking(records: Sequence[Record]) -> Figure:
         if metric:
             draw_intervals(axes, metric, values(metric), look)
         else:
-            draw_errors(axes, values("learned_rmse"), values("final_rmse"), look, range(len(ranked)))
-            _draw_baseline(axes, ranked)
+            known = _baseline(ranked)
+            draw_errors(axes, values("learned_rmse"), values("final_rmse"), look, range(len(ranked)), known)
+            _draw_baseline(axes, known)
+        if metric == "retention":
+            axes.set_xticks((0.0, 0.5, 1.0))
         if metric == "forgetting":
             for place, (record, style) in enumerate(zip(ranked, look, strict=True)):
                 _label(axes, place, record, style)
@@ -99,12 +104,14 @@ def _label(axes: Axes, place: int, record: Record, style: ModelStyle) -> None:
     axes.annotate(below, (0.0, place), xytext=(-8, -1), va="top", fontsize=6.5, **left)
 
 
-def _draw_baseline(axes: Axes, records: Sequence[Record]) -> None:
-    """A dashed line at the RMSE of predicting each task's mean, if it is the same for all runs."""
-    costs = np.concatenate([record.baseline.ravel() for record in records])
-    means = np.array([record.baseline.mean() for record in records])
-    if costs.size and np.ptp(means) <= 1e-6 * means.mean():
-        place = float(means.mean())
+def _baseline(records: Sequence[Record]) -> list[float]:
+    """The mean RMSE of predicting each task's mean, if it is the same for all runs."""
+    means = [float(record.baseline.mean()) for record in records]
+    return means[:1] if np.ptp(means) <= 1e-6 * means[0] else []
+
+
+def _draw_baseline(axes: Axes, places: Sequence[float]) -> None:
+    for place in places:
         axes.axvline(place, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1, gid="baseline")
         axes.annotate(
             "predicting the mean",

@@ -80,6 +80,8 @@ def plot_bspline_basis(orders: Sequence[int] = (0, 1, 2, 3, 4), grid_size: int =
     """
     if not orders or min(orders) < 0:
         raise ValueError(f"orders must be one or more of at least 0, got {list(orders)}")
+    if grid_size < 1:
+        raise ValueError(f"grid_size must be at least 1 interval, got {grid_size}")
     height, gap, most = 0.82, 0.3, max(orders)
     figure = sheet(7.2, 0.3 + len(orders) * (height + gap))
     step = 1.0 / grid_size
@@ -98,7 +100,7 @@ def plot_bspline_basis(orders: Sequence[int] = (0, 1, 2, 3, 4), grid_size: int =
             if values is None:  # its two jumps, drawn as such
                 across, line = t[[i, i, i + 1, i + 1]], np.array([0.0, 1.0, 1.0, 0.0])
             else:
-                alive = (x >= t[i]) & (x <= t[i + order + 1])
+                alive = (x >= t[i] - 1e-9) & (x <= t[i + order + 1] + 1e-9)
                 across, line = x[alive], values[alive, i]
             axes.plot(across, line, color=colour, gid=f"basis {i}")
             if i == chosen:

@@ -97,10 +97,10 @@ def arrange(
     most = max([1, *map(len, pairs)])
     side = min(LARGE, width / (ONE_ROW * most))
     if side < SMALL:
-        side = min(STAGGERED, max(SMALL, width / (TWO_ROWS * most)))
+        side = min(STAGGERED, max(SMALL, width / (TWO_ROWS * most + 1 - TWO_ROWS)))
     side = min(side, largest)
     total = max(
-        *(len(found) * side * (ONE_ROW if _rows(len(found), side, width) == 1 else TWO_ROWS) for found in pairs),
+        *(_needed(len(found), side, width) for found in pairs),
         *(len(found) * NODE_PITCH for found in kept),
         1.6 * side,
     )
@@ -149,7 +149,7 @@ class _Strip(NamedTuple):
         cls, found: NDArray[Any], below: dict[int, float], above: dict[int, float], side: float, width: float
     ) -> "_Strip":
         pairs = [(int(i), int(o)) for i, o in found]
-        places = [float(x) for x in _spread(len(pairs), width)]
+        places = [float(x) for x in _spread(len(pairs), width, side)]
         rows = _rows(len(pairs), side, width)
         rise = _height([x - below[i] for x, (i, _) in zip(places, pairs, strict=True)], 2.2, 1.2)
         fall = _height([x - above[o] for x, (_, o) in zip(places, pairs, strict=True)], 3.6, 2.0)
@@ -166,8 +166,17 @@ def _height(sideways: Sequence[float], slope: float, most: float) -> float:
     return min(max(max(map(abs, sideways), default=0.0) / slope, 0.26), most)
 
 
-def _spread(count: int, width: float) -> Array:
-    return (np.arange(count, dtype=np.float64) + 0.5) * (width / max(count, 1))
+def _needed(count: int, side: float, width: float) -> float:
+    """Width of so many icons, in one row or two."""
+    if _rows(count, side, width) == 1:
+        return count * ONE_ROW * side
+    return (count * TWO_ROWS + 1 - TWO_ROWS) * side
+
+
+def _spread(count: int, width: float, side: float = 0.0) -> Array:
+    """Centres of columns of one width, so that an icon in the first or last one stays within the picture."""
+    margin = max(side - width / max(count, 1), 0.0) / (2 - 2 / count) if count > 1 else 0.0
+    return margin + (np.arange(count, dtype=np.float64) + 0.5) * ((width - 2 * margin) / max(count, 1))
 
 
 def _corners(points: Sequence[tuple[float, float]]) -> Array:

@@ -117,14 +117,15 @@ def _draw_spline(axes: Axes, knots: torch.Tensor, c: Array, spline_order: int, r
     t = knots.numpy()
     axes.axvspan(t[spline_order], t[-1 - spline_order], color=FIELD, linewidth=0, zorder=0)
     x = np.linspace(t[0], t[-1], 60 * (len(t) - 1) + 1)
+    slack = 1e-9 * float(t[-1] - t[0])  # points at knots may be off by rounding
     terms = values_at(x, knots, spline_order) * c
     axes.axhline(0, color=GREY, linewidth=0.6, zorder=1)
     for i, line in enumerate(terms.T):
         colour = CYCLE[1 + i % (len(CYCLE) - 1)]
-        alive = (x >= t[i]) & (x <= t[i + spline_order + 1])
+        alive = (x >= t[i] - slack) & (x <= t[i + spline_order + 1] + slack)
         axes.fill_between(x[alive], line[alive], color=colour, alpha=0.16, linewidth=0)
         axes.plot(x[alive], line[alive], color=colour, linewidth=0.9, gid=f"term {i}", label="$c_i B_i$")
-    inside = (x >= t[spline_order] - 1e-12) & (x <= t[-1 - spline_order] + 1e-12)
+    inside = (x >= t[spline_order] - slack) & (x <= t[-1 - spline_order] + slack)
     axes.plot(x, terms.sum(-1), color=BLUE, linewidth=0.9, linestyle=(0, (2, 1.5)), zorder=3)
     axes.plot(
         x[inside],

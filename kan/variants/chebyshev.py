@@ -45,9 +45,8 @@ class ChebyshevLayer(FeatureLayer):
 
     **Locality: global.** \(T_k\) vanishes at k points only, so every coefficient acts on, and has a gradient from,
     almost every input; nothing decays with distance. What a step of gradient descent changes at one input for a sample
-    at another is \(\sum_k T_k(\tanh x) T_k(\tanh x')\), half of which is a plateau of height 1 and half a kernel that
-    falls with distance: the plateau is the constant's, whose mean square is twice that of the others. `orthonormal`
-    takes it away.
+    at another, \(\sum_k T_k(\tanh x) T_k(\tanh x')\), is a plateau of 1/2 and a kernel that falls with distance: the
+    plateau is there because the constant's mean square is twice that of the others. `orthonormal` takes it away.
 
     Args:
         in_features: input features I.
@@ -107,17 +106,24 @@ class ChebyshevLayer(FeatureLayer):
             dtype=dtype,
             device=device,
         )
-        self.constant = math.sqrt(0.5) if orthonormal else 1.0
+        self.orthonormal = orthonormal
 
     @property
     def degree(self) -> int:
         """Degree n of the last polynomial."""
         return self.coefficients.shape[2] - 1
 
+    @property
+    def constant(self) -> float:
+        """Value of the first polynomial."""
+        return math.sqrt(0.5) if self.orthonormal else 1.0
+
     def features(self, x: Tensor) -> Tensor:
         """The polynomials at (M, B, I) inputs: (M, B, I, n+1)."""
         values = chebyshev_polynomials(torch.tanh(x), self.degree)
-        return values if self.constant == 1.0 else torch.cat([values[..., :1] * self.constant, values[..., 1:]], dim=-1)
+        if not self.orthonormal:
+            return values
+        return torch.cat([values[..., :1] * self.constant, values[..., 1:]], dim=-1)
 
     def constants(self) -> Tensor:
         """See `EdgeLayer.constants`: the first polynomial."""
@@ -216,4 +222,10 @@ class ChebyshevKAN(EdgeNetwork):
     def describe(self) -> dict[str, Any]:
         """What records and figures say about the model, in plain types."""
         first = self.layer(0)
-        return {**super().describe(), "edges": "chebyshev", "degree": first.degree, "base": first.base}
+        return {
+            **super().describe(),
+            "edges": "chebyshev",
+            "degree": first.degree,
+            "orthonormal": first.orthonormal,
+            "base": first.base,
+        }

@@ -28,9 +28,9 @@ class FourierLayer(FeatureLayer):
 
     **Locality: global.** Sines and cosines vanish at single points only, so every coefficient acts on, and has a
     gradient from, almost every input; nothing decays with distance, and inputs a period apart can't be told apart.
-    What a step of gradient descent changes at one input for a sample d away is \(1 + \sum_k \cos(\omega k d)\), a
-    plateau of 1/2 and Dirichlet's kernel, which falls with distance: the plateau is the offset's, whose mean square is
-    twice that of the waves. `orthonormal` takes it away.
+    What a step of gradient descent changes at one input for a sample d away, \(1 + \sum_k \cos(\omega k d)\), is a
+    plateau of 1/2 and Dirichlet's kernel, which falls with distance: the plateau is there because the constant's mean
+    square is twice that of the waves. `orthonormal` takes it away.
 
     Args:
         in_features: input features I.
@@ -39,7 +39,7 @@ class FourierLayer(FeatureLayer):
         period: P, in units of the inputs.
         offset: whether there is \(c_0\).
         orthonormal: whether \(c_0\) counts \(\sqrt{1/2}\) of itself, which gives all features the same mean square over
-            a period.
+            a period; of no effect without \(c_0\).
         noise_scale: factor on the standard deviation of the initial coefficients.
         base: b, one of "silu", "identity", "zero"; "zero" has no \(w^b\) at all.
         train_coefficients: whether a, b and \(c_0\) are trained, or stay as drawn.
@@ -103,7 +103,7 @@ class FourierLayer(FeatureLayer):
             dtype=dtype,
             device=device,
         )
-        self.constant = math.sqrt(0.5) if orthonormal else 1.0
+        self.orthonormal = orthonormal
         self.register_buffer("period", torch.full_like(self.coefficients[:, :, 0, 0], period, requires_grad=False))
 
     @property
@@ -115,6 +115,11 @@ class FourierLayer(FeatureLayer):
     def offset(self) -> bool:
         """Whether there is a constant."""
         return self.coefficients.shape[2] % 2 == 1
+
+    @property
+    def constant(self) -> float:
+        """Value of the feature that the offset belongs to."""
+        return math.sqrt(0.5) if self.orthonormal else 1.0
 
     def features(self, x: Tensor) -> Tensor:
         """The constant if there is one, cosines and sines at (M, B, I) inputs: (M, B, I, F)."""
@@ -237,6 +242,7 @@ class FourierKAN(EdgeNetwork):
             "edges": "fourier",
             "frequencies": first.frequencies,
             "offset": first.offset,
+            "orthonormal": first.orthonormal,
             "period": float(first.period[0, 0]),
             "base": first.base,
         }

@@ -141,8 +141,8 @@ CHAPTERS = (
         "changes at all. In a KAN of one layer it changes on the k + 1 = 4 intervals of one basis function and "
         "nowhere else by a single bit: what is learned elsewhere can't be forgotten. With a second layer part of this "
         "is lost: a coefficient there acts wherever the first layer sends x into its intervals, which can be "
-        "anywhere. A weight of an MLP moves the whole domain. How much locality helps against forgetting, and when it "
-        "does not, is what this project measures.",
+        "anywhere. A weight of an MLP moves the whole domain, if only slightly where its unit is flat. How much "
+        "locality helps against forgetting, and when it does not, is what this project measures.",
         _locality,
     ),
 )

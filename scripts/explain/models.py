@@ -1,6 +1,6 @@
 """The small models whose pictures the introduction shows: each is trained in seconds, always to the same numbers."""
 
-__all__ = ["MEMBERS", "best", "one_dimensional", "samples", "toy", "toy_networks"]
+__all__ = ["best", "one_dimensional", "samples", "toy", "toy_networks", "train", "wave"]
 
 from functools import cache
 
@@ -11,8 +11,8 @@ from continual.lbfgs import LBFGS
 from kan.network import KAN
 from mlp_baselines.mlp import MLP
 
-MEMBERS = 6
-"""Starts of each network; one in six or so of the narrow ones gets stuck, so the best is shown."""
+STARTS = {1: 6, 5: 1}
+"""Members by width: narrow networks often get stuck, so the best of several is shown."""
 
 
 def _generators(count: int) -> list[Generator]:
@@ -59,11 +59,11 @@ def best(errors: Tensor) -> int:
 
 @cache
 def toy_networks() -> list[tuple[KAN, int]]:
-    """KANs [2,1,1] and [2,5,1] that have learned `toy`, and which member of each did best."""
+    """KANs [2,1,1] and [2,5,1] that have learned `toy`, and the member of each that did best."""
     found = []
-    for width in (1, 5):
-        model = KAN(2, 1, width=width, members=MEMBERS, generators=_generators(MEMBERS), dtype=torch.float64)
-        found.append((model, best(train(model, samples(), toy(samples()), 300))))
+    for width, members in STARTS.items():
+        model = KAN(2, 1, width=width, members=members, generators=_generators(members), dtype=torch.float64)
+        found.append((model, best(train(model, samples(), toy(samples()), 200))))
     return found
 
 
