@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from continual.metrics import METRICS
 from continual.records import Record, replace_file
+from continual.structure import HEADER, cells, structures
 from continual.tables import LEGEND, has_frozen, header, rows
 
 DEFINITIONS: Mapping[str, str] = {
@@ -92,6 +93,7 @@ def write_page(
         "<h2>Results</h2>",
         _table(folder, records),
         f'<p class="soft">{escape(LEGEND)}</p>',
+        _structures(records),
         "<h2>What the numbers mean</h2>",
         f"<p>{escape(MATRIX)}</p>",
         "<dl>",
@@ -164,6 +166,11 @@ def _table(folder: Path, records: Sequence[Record]) -> str:
         name, *cells = row.cells(with_total)
         body.append([_link(folder, row.record.folder, name), *map(escape, cells)])
     return _html_table(header(with_total), body)
+
+
+def _structures(records: Sequence[Record]) -> str:
+    body = [[escape(cell) for cell in cells(structure)] for structure in structures(records)]
+    return f"<h2>What models became</h2>\n{_html_table(HEADER, body)}" if body else ""
 
 
 def _runs(folder: Path, records: Sequence[Record]) -> str:

@@ -56,8 +56,9 @@ def _mean(means: Sequence[Tensor], pieces: Sequence[Tensor]) -> Tensor:
     """The mean over all samples from the means over pieces."""
     if len(means) == 1:
         return means[0]
-    shares = means[0].new_tensor([piece.shape[1] for piece in pieces])
-    return torch.tensordot(shares / shares.sum(), torch.stack(list(means)), dims=1)
+    samples = sum(piece.shape[1] for piece in pieces)
+    shares = [mean * (piece.shape[1] / samples) for mean, piece in zip(means, pieces, strict=True)]
+    return torch.stack(shares).sum(0)
 
 
 def edge_l1(layer: EdgeLayer, x: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ def draw(config: DictConfig, folder: Path) -> None:
     from continual.figures import save
     from continual.page import write_page
     from continual.records import read_sweep
+    from continual.structure import write_structures
     from continual.tables import text_table, write_tables
 
     records, missing = read_sweep(folder)
@@ -38,6 +39,7 @@ def draw(config: DictConfig, folder: Path) -> None:
         if node is not None
     }
     tables = write_tables(records, folder)
+    structure = write_structures(records, folder)
     title = report["title"] or f"{folder.name}: {len(records)} runs"
     command = " ".join(["python -m scripts.train", *_overrides(config)])
     page = write_page(folder, records, title, figures, report["captions"], command)
@@ -46,7 +48,7 @@ def draw(config: DictConfig, folder: Path) -> None:
     print(f"\n{text_table(records)}\n")
     for name in missing:
         print(f"missing: {folder / name} has not finished")
-    for path in [*pictures.values(), tables[0], page]:
+    for path in [*pictures.values(), tables[0], *([structure] if structure else []), page]:
         print(path)
 
 

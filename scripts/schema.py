@@ -148,8 +148,11 @@ def _target(node: Node, path: str) -> Callable[..., Any]:
     return found
 
 
-def _check_node(node: Node, path: str, given: set[str]) -> None:
-    """Checks the keys and values of one `_target_` node against the signature that it will be called with."""
+def _check_node(node: Node, path: str, given: set[str], partial: bool = False) -> None:
+    """Checks the keys and values of one `_target_` node against the signature that it will be called with.
+
+    What a `partial` one lacks is left to its caller.
+    """
     target = _target(node, path)
     parameters = inspect.signature(target).parameters
     hints = _hints(target)
@@ -165,7 +168,7 @@ def _check_node(node: Node, path: str, given: set[str]) -> None:
                 continue
             raise ConfigError(f"{where} is not a config key; {nearest(key, parameters.keys() - given)}")
         if isinstance(value, dict) and "_target_" in value:
-            _check_node(value, where, given)
+            _check_node(value, where, given, partial=bool(value.get("_partial_")))
         else:
             _check_value(value, hints.get(key, Any), where)
     for key, parameter in parameters.items():
@@ -173,7 +176,7 @@ def _check_node(node: Node, path: str, given: set[str]) -> None:
             parameter.KEYWORD_ONLY,
             parameter.POSITIONAL_OR_KEYWORD,
         )
-        if required and key not in given and key not in node:
+        if required and not partial and key not in given and key not in node:
             raise ConfigError(f"{path}.{key} is missing")
 
 

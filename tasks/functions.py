@@ -88,7 +88,7 @@ FUNCTIONS: Mapping[str, TargetFunction] = {
     "two_radii": TargetFunction("exp(½(sin π(x1²+x2²) + sin π(x3²+x4²)))", _cube(4), _two_radii),
     "high_dimensional": TargetFunction("exp(Σ sin²(πx_i/2)/100), 100 inputs", _cube(100), _high_dimensional),
     # Fig. 4.1; of the quotient the paper says that its numbers are positive, not which
-    "quotient": TargetFunction("x/y", ((0.5, 1.5), (0.5, 1.5)), _quotient),
+    "quotient": TargetFunction("x/y", ((0.25, 1.0), (0.25, 1.0)), _quotient),
     "first_digit": TargetFunction("first decimal digit of x, one-hot", ((0.0, 1.0),), _first_digit),
     "exp_bessel": TargetFunction("exp(J0(20x) + y²)", _cube(2), _exp_bessel),
     "phase_transition": TargetFunction("tanh(5(x1⁴+x2⁴+x3⁴-1))", _cube(3), _phase_transition),

@@ -6,15 +6,17 @@ import json
 import pytest
 import torch
 
+from continual.lbfgs import LBFGS
 from kan import KAN
 from kan.edges import EdgeNetwork
 from kan.paths import connected, node_counts, strongest_paths
 from kan.pruning import prune, shapes
-from kan.sparsity import edge_scores
+from kan.sparsity import SparsityPenalty, edge_scores
 from kan.symbolic import SymbolicEdges
 from kan.symbols import find_function
 from kan.variants import RBFKAN, ChebyshevKAN
 from mlp_baselines import MLP
+from tasks.sampling import generators_from
 
 DOUBLE = torch.float64
 EXACT = {"rtol": 1e-12, "atol": 1e-13}
@@ -28,7 +30,9 @@ def network(members: int = 3, sizes: tuple[int, ...] = (2, 5, 4, 2)) -> KAN:
             size = 10.0 ** (-3.0 * torch.rand(members, layer.in_features, layer.out_features, dtype=DOUBLE))
             layer.get_parameter("spline_scale").mul_(size)
             layer.get_parameter("base_weight").mul_(size)
-            layer.set_mask(torch.rand(size.shape) > 0.1)
+            live = torch.rand(size.shape) > 0.1
+            live[:, 0, 0], live[:, 1] = False, True  # one at least is masked, and every output has a path
+            layer.set_mask(live)
     return model
 
 
@@ -69,7 +73,7 @@ def test_smaller_network_computes_what_the_masked_one_does(measure) -> None:
     state = {name: value.clone() for name, value in model.state_dict().items()}
     smaller, report = prune(model, x, node_threshold=0.05, edge_threshold=0.02, measure=measure)
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
-    assert sum(smaller.layer_sizes) < sum(model.layer_sizes)
+    assert all(entry.live_edges < entry.live_edges_before for entry in report.members)
     assert report.layer_sizes == smaller.layer_sizes
 
     masked = model.rebuilt([layer.select(range(3)) for layer in model.each_layer()])
@@ -268,6 +272,32 @@ def test_a_pruned_network_trains_and_is_saved_and_loaded() -> None:
     again.fit_to(smaller.state_dict())
     again.load_state_dict(smaller.state_dict())
     assert torch.equal(again(x), smaller(x))
+
+
+def test_product_needs_two_hidden_nodes() -> None:
+    """As xy = ((x + y)² - (x - y)²) / 4, a penalised [2, 5, 1] is pruned to [2, 2, 1] at next to no cost."""
+    seeds = range(3)
+    draws = generators_from(seeds, "data")
+    x = torch.stack([2 * torch.rand(300, 2, generator=draw, dtype=DOUBLE) - 1 for draw in draws])
+    y = x[..., :1] * x[..., 1:]
+    model = KAN(2, 1, grid_size=3, members=3, generators=generators_from(seeds, "model"), dtype=DOUBLE)
+    penalty = SparsityPenalty(2e-3, measure="std")
+    optimizer = LBFGS(model.parameters())
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        predictions, penalties = penalty(model, x)
+        losses = (predictions - y).square().mean(dim=(1, 2)) + penalties
+        losses.sum().backward()
+        return losses.detach()
+
+    for _ in range(15):
+        optimizer.step(closure)
+    smaller, report = prune(model, x, edge_threshold=3e-2, measure="attribution", absorb_means=True)
+    assert smaller.layer_sizes == [2, 2, 1]
+    assert [entry.live_edges for entry in report.members] == [6, 6, 6]
+    assert all(entry.relative_change < 0.02 for entry in report.members)
+    assert bool(((smaller(x) - y).square().mean(dim=(1, 2)).sqrt() < 0.03).all())
 
 
 def test_paths() -> None:

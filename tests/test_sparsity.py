@@ -76,7 +76,7 @@ def test_edges_with_formulas_have_the_size_of_their_formulas() -> None:
     layer, x = spline_layer(20), samples()
     layer.symbolic = SymbolicEdges(2, 3, 20, dtype=DOUBLE)
     fixed = torch.rand(2, 3, 20) > 0.5
-    layer.symbolic.fix(fixed, find_function("sin"), torch.rand(2, 3, 20, 4, dtype=DOUBLE))
+    layer.symbolic.fix(fixed, find_function("sin"), torch.rand(2, 3, 20, 4, dtype=DOUBLE) + 0.5)
     sizes = edge_std(layer, x)
     torch.testing.assert_close(sizes, plain_std(layer, x), **EXACT)
     assert (sizes[fixed & layer.live_edges()] > 0).all()
