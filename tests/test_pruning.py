@@ -202,11 +202,13 @@ def test_constants_of_removed_edges_are_kept_exactly() -> None:
         first[:, :, :, 3] = 0.1  # a node that is constant, and what it says to the outputs
         second[:, 2, :, 1] = -0.4  # an output edge that is constant
     for measure in ("std", "attribution"):
-        smaller, report = prune(model, x, node_threshold=1e-6, edge_threshold=1e-6, measure=measure, absorb_means=True)
+        smaller, report = prune(
+            model, x, node_threshold=1e-10, edge_threshold=1e-10, measure=measure, absorb_means=True
+        )
         assert [entry.shape for entry in report.members] == [[2, 3, 2]] * 2
         assert [entry.live_edges for entry in report.members] == [5 + 5] * 2
         torch.testing.assert_close(smaller(x), model(x), **EXACT)
-        without = prune(model, x, node_threshold=1e-6, edge_threshold=1e-6, measure=measure)[1]
+        without = prune(model, x, node_threshold=1e-10, edge_threshold=1e-10, measure=measure)[1]
         assert all(entry.change > 1e-2 for entry in without.members)
         assert all(entry.change < 1e-12 for entry in report.members)
 

@@ -73,9 +73,11 @@ class Network:
     def size(self) -> tuple[float, float]:
         """Width and height in inches, with names and title."""
         below, above = self.margins
-        title = text_width(escape(self.title), bold=True)
+        titles = escape(self.title).splitlines()
+        title = max((text_width(line, bold=True) for line in titles), default=0.0)
+        above += 0.06 + 0.14 * len(titles) if titles else 0.0
         lying = [wide for wide, upright in zip(self.widest, self.upright, strict=True) if not upright]
-        return max(title, self.layout.width, *lying), below + self.layout.height + above + (0.2 if self.title else 0.0)
+        return max(title, self.layout.width, *lying), below + self.layout.height + above
 
 
 def draw(figure: Figure, network: Network, centre: float, top: float, height: float) -> None:

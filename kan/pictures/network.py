@@ -69,7 +69,7 @@ def draw_network(
         member: which of the M members, counted from 0.
         input_names: one a input; x₁, x₂, … by default. A dollar sign is a dollar sign.
         output_names: one a output; none by default.
-        title: a line above the picture.
+        title: above the picture, one line or several.
         formulas: text for edges that follow a formula; they are drawn in green.
         show_pruned: leave the places of pruned edges, with a faint frame, instead of closing ranks.
         beta: \(\beta\); larger values make weak edges visible.
