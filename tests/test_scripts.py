@@ -17,6 +17,17 @@ from continual.records import read_record, read_sweep
 ROOT = Path(__file__).parent.parent
 SHORT = ["seeds=2", "training.steps=2", "training.evaluate_every=1", "tracker=none"]
 
+SHORTER = {
+    "interpretable": [
+        "training.steps=5",
+        "training.penalty_steps=2",
+        "++sweep.refined_at=3",
+        "++sweep.symbols_at=3",
+        "++optimizer.max_iter=3",
+    ]
+}
+"""What else an experiment needs to do all that it does in a few steps."""
+
 
 def command(*arguments: str, module: str = "scripts.train") -> list[str]:
     return [sys.executable, "-W", "error::UserWarning:hydra", "-m", module, *arguments]
@@ -75,10 +86,11 @@ def test_one_run_leaves_everything_behind(tmp_path) -> None:
         ("grid_depth", 36, ["figure"]),
         ("edge_variants", 15, ["figure", "phases", "matrices", "curves"]),
         ("toy_functions", 24, ["figure", "matrices"]),
+        ("interpretable", 11, ["figure", "formulas", "digits"]),
     ],
 )
 def test_every_experiment_in_its_short_form(tmp_path, experiment, runs, figures) -> None:
-    arguments = [f"+experiment={experiment}", f"results={tmp_path}", *SHORT]
+    arguments = [f"+experiment={experiment}", f"results={tmp_path}", *SHORT, *SHORTER.get(experiment, [])]
     done = call(*arguments, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     folder = tmp_path / experiment
     records, missing = read_sweep(folder)
