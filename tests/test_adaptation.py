@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from continual.adaptation import DomainExtension, GridSchedule, GridUpdate, Moment, Once
 from continual.adam import Adam
+from continual.adaptation import DomainExtension, GridSchedule, GridUpdate, Moment, Once
 from continual.lbfgs import LBFGS
 from continual.strategies import FineTune
 from continual.training import Settings, train
@@ -81,7 +81,7 @@ def test_grids_stay_across_a_task_boundary_unless_asked() -> None:
 def test_grid_schedule_grows_the_grid_and_trains_all_of_it(make) -> None:
     model = kan(grid_size=3)
     history = learn(model, peaks(peaks=1), [GridSchedule(steps=4, sizes=[3, 6, 12])], make=make)
-    assert [event for event in history.events if "extension to 6 intervals" in event[1]][0][0] == 4
+    assert next(event for event in history.events if "extension to 6 intervals" in event[1])[0] == 4
     assert len(history.events) == 2
     assert model.describe()["grid_size"] == 12
     assert history.parameters == [7, 7, 10, 16]  # 3 + 3 coefficients and a scale, and so on
@@ -166,7 +166,7 @@ def test_the_optimizer_begins_anew_after_a_change_and_only_then() -> None:
         assert len(optimizers) == made, adaptations
 
 
-class Stop(Exception):
+class StoppedError(Exception):
     """Ends training in the middle."""
 
 
@@ -194,10 +194,10 @@ def test_an_interrupted_run_goes_on_to_the_last_bit(tmp_path, make, stop_at) -> 
         nonlocal count
         count += 1
         if count == stop_at:
-            raise Stop
+            raise StoppedError
 
     checkpoint = tmp_path / "checkpoint.pt"
-    with pytest.raises(Stop):
+    with pytest.raises(StoppedError):
         learn(model, regions(), adaptations, penalty=penalty, tick=tick, checkpoint=checkpoint, **options)
     fresh, adaptations, penalty = parts()
     history = learn(fresh, regions(), adaptations, penalty=penalty, checkpoint=checkpoint, **options)

@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_module
 
 from continual.models import parameter_counts
 from scripts.config import _identity, build_parts, plain
-from scripts.schema import nearest
+from scripts.schema import ConfigError, nearest
 
 CONF = Path(__file__).parent.parent / "conf"
 
@@ -27,6 +27,58 @@ def values(*overrides: str):
 )
 def test_every_option_builds(group, option) -> None:
     build_parts(values(f"{group}={option}"))
+
+
+ENOUGH = {"grid_schedule": ["model.grid_size=3"], "symbols": [], "pruning": []}
+"""What an adaptation needs beside the defaults; those that are not here need nothing."""
+
+
+@pytest.mark.parametrize("option", options("adaptation"))
+def test_every_adaptation_builds(option) -> None:
+    parts = build_parts(values(f"adaptation={option}", *ENOUGH.get(option, [])))
+    assert len(parts.adaptations) == (option != "none")
+
+
+def test_adaptations_can_be_combined_and_left_out() -> None:
+    chosen = ["adaptation=[domain_extension,grid_update]", "curriculum.spacing=0.6"]
+    assert len(build_parts(values(*chosen)).adaptations) == 2
+    assert len(build_parts(values(*chosen, "adaptation.grid_update=null")).adaptations) == 1
+    with pytest.raises(ConfigError, match="outside the model's grid"):
+        build_parts(values(*chosen, "adaptation.domain_extension=null"))
+
+
+def test_defaults_of_adaptations_and_penalties_are_those_of_the_code() -> None:
+    import inspect
+
+    import continual.adaptation
+    import kan.sparsity
+    import kan.surgery
+
+    given = {"model", "x", "operation", "at"}
+    for node, target in (
+        (values("adaptation=grid_update")["adaptation"]["grid_update"], continual.adaptation.GridUpdate),
+        (
+            values("adaptation=grid_schedule", "model.grid_size=3")["adaptation"]["grid_schedule"],
+            continual.adaptation.GridSchedule,
+        ),
+        (values("adaptation=domain_extension")["adaptation"]["domain_extension"], continual.adaptation.DomainExtension),
+        (values("adaptation=pruning")["adaptation"]["pruning"]["operation"], kan.surgery.prune_in_place),
+        (values("adaptation=symbols")["adaptation"]["symbols"]["operation"], kan.surgery.symbolify_in_place),
+        (values("penalty=sparsity")["penalty"], kan.sparsity.SparsityPenalty),
+    ):
+        parameters = inspect.signature(target).parameters
+        assert {key for key in node if not key.startswith("_")} == set(parameters) - given
+        for key, value in node.items():
+            if key in parameters and parameters[key].default is not inspect.Parameter.empty:
+                default = parameters[key].default
+                assert value == (list(default) if isinstance(default, tuple) else default), key
+
+
+@pytest.mark.parametrize("case", options("experiment/interpretable"))
+def test_every_case_of_interpretable_builds_alone(case) -> None:
+    parts = build_parts(values(f"+experiment/interpretable={case}"))
+    assert parts.penalty is not None
+    assert parts.adaptations
 
 
 @pytest.mark.parametrize("case", options("experiment/five_peaks"))

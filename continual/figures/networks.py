@@ -4,6 +4,7 @@ __all__ = ["networks"]
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -63,4 +64,4 @@ def networks(
     found = [row for row in cells if row]
     if not found:
         return message("Nothing to draw: no run kept the picture of a network.")
-    return draw([sum(found[start : start + across], []) for start in range(0, len(found), across)])
+    return draw([list(chain(*found[start : start + across])) for start in range(0, len(found), across)])
