@@ -98,6 +98,11 @@ class Record:
         """What changed the model while it trained: training steps done by then, and what was done."""
         return [(int(event["step"]), str(event["text"])) for event in self.fields.get("events", [])]
 
+    @property
+    def outside(self) -> list[float]:
+        """Share of each layer's inputs outside its grid at the end, mean over members; empty for models without."""
+        return list(self.fields.get("outside") or [])
+
     def portrait(self, index: int | None = None) -> dict[str, NDArray[Any]]:
         """Arrays of the edges' functions: at the end, or before change `index` of those that kept some; or nothing."""
         prefix = "portrait/" if index is None else f"portrait_{index}/"

@@ -132,6 +132,7 @@ def _finish(run: Run, history: History, began: float) -> Record:
         "curriculum": run.curriculum.name,
         "task_names": list(info.task_names),
         "R": history.matrix(),
+        "outside": history.outside[-1].mean(axis=0) if history.outside else None,
         "events": [{"step": step, "text": text} for step, text in history.events],
         "baseline_rmse": baseline_rmse(run.curriculum),
         "seconds": {"total": time.perf_counter() - began, "train": history.train_seconds},
@@ -164,14 +165,21 @@ def _say_result(record: Record) -> None:
     values = {name: summarize(record.metrics[name]).mean for name in ("learned_rmse", "final_rmse", "forgetting")}
     lost = int(record.diverged.sum())
     log.info(
-        "%s: learned RMSE %.2e, final RMSE %.2e, forgetting %.2e, %.1f s%s",
+        "%s: learned RMSE %.2e, final RMSE %.2e, forgetting %.2e, %.1f s%s%s",
         record.name,
         values["learned_rmse"],
         values["final_rmse"],
         values["forgetting"],
         record.seconds,
         f", {lost} of {len(record.seeds)} members diverged" if lost else "",
+        _outside(record),
     )
+
+
+def _outside(record: Record) -> str:
+    """Where many inputs have left a grid, which layer's."""
+    left = [f"{share:.1%} of layer {layer}'s" for layer, share in enumerate(record.outside, start=1) if share >= 1e-3]
+    return f"; inputs outside the grid: {', '.join(left)}" if left else ""
 
 
 def _versions() -> dict[str, str]:

@@ -273,3 +273,14 @@ def test_an_adaptation_returns_nothing_where_nothing_is_due() -> None:
     assert GridUpdate(every=2)(moment) is None
     assert GridSchedule(steps=2, sizes=[10, 20])(moment) is None
     assert DomainExtension()(moment) is None
+
+
+def test_inputs_outside_the_grid_are_counted_where_they_are() -> None:
+    model = kan(2, depth=2, width=3, grid_size=5, grid_range=(-0.5, 0.5))
+    x = torch.tensor([[0.0, 0.2], [0.6, 0.2], [0.6, -0.9], [0.5, -0.5]], dtype=DOUBLE)
+    shares = model.outside(x)
+    assert shares.shape == (2, 2)
+    assert shares[:, 0].tolist() == [3 / 8, 3 / 8]  # an end of the grid belongs to it
+    hidden = model.layer(0)(x)
+    expected = ((hidden < -0.5) | (hidden > 0.5)).double().mean(dim=(1, 2))
+    torch.testing.assert_close(shares[:, 1], expected)
