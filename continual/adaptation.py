@@ -112,8 +112,10 @@ class GridUpdate(Adaptation):
         tasks: which ones, counted from 1; null for all, which moves the grids away from what earlier tasks used.
         grid_eps: 0 for the inputs' quantiles to 1 for an even grid.
         margin: what is added on either side, as a part of the inputs' range.
+        hidden_only: whether the grids of the first layer stay where they are.
         reset_optimizer: whether the optimizer begins anew with each update. Adam may keep its state, which then belongs
-            to coefficients of other bases; L-BFGS would combine gradients before and after.
+            to coefficients of other bases; L-BFGS would combine gradients before and after; Levenberg–Marquardt should
+            keep its dampings, or it would spend every step on finding them again.
     """
 
     def __init__(
@@ -123,6 +125,7 @@ class GridUpdate(Adaptation):
         tasks: Sequence[int] | None = (1,),
         grid_eps: float = 0.02,
         margin: float = 0.0,
+        hidden_only: bool = False,
         reset_optimizer: bool = True,
     ) -> None:
         for name, number in (("every", every), ("until", until)):
@@ -133,7 +136,7 @@ class GridUpdate(Adaptation):
         if not 0.0 <= margin < float("inf"):
             raise ValueError(f"adaptation.grid_update.margin must be at least 0, got {margin}")
         self.every, self.until, self.tasks = every, until, tasks
-        self.settings = {"grid_eps": grid_eps, "margin": margin}
+        self.settings = {"grid_eps": grid_eps, "margin": margin, "hidden_only": hidden_only}
         self.reset_optimizer = reset_optimizer
 
     def check(self, model: StackedModel, steps: int, tasks: int) -> None:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from continual.least_squares import LeastSquares
+from continual.levenberg_marquardt import LevenbergMarquardt
 from continual.models import StackedModel
 
 Penalty = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
@@ -26,11 +28,16 @@ class TrainingStep:
     On CUDA, steps of optimizers that never ask the host for a decision (Adam and its kin, SGD) are captured in a CUDA
     graph after a few ordinary ones and replayed from then on, as long as the shapes stay; the results are the same.
 
+    `LevenbergMarquardt` gets the least-squares problem itself in place of a closure, and refuses penalties.
+
     Args:
         model: M members.
         optimizer: over the model's parameters; its `step` gets a closure that returns the losses (M,).
         penalty: computes the predictions and P; None for P = 0.
         graphs: False keeps every step an ordinary one.
+
+    Raises:
+        ValueError: a penalty with `LevenbergMarquardt`, or a model that it can't train.
     """
 
     def __init__(
@@ -40,6 +47,12 @@ class TrainingStep:
         self._penalty = penalty
         self._optimizer = optimizer
         self._device = optimizer.param_groups[0]["params"][0].device
+        self._least_squares = isinstance(optimizer, LevenbergMarquardt)
+        if self._least_squares:
+            if penalty is not None:
+                raise ValueError("LevenbergMarquardt takes no penalty, which is no sum of squares: use penalty=none")
+            (group,) = optimizer.param_groups
+            LeastSquares.check(model, group["params"], group["roughness"])
         self._graphs = graphs and self._make_capturable()
         self._eager_steps = 0
         self._graph: Any = None
@@ -71,6 +84,12 @@ class TrainingStep:
         return self._losses.clone()  # the next replay writes there again
 
     def _step(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        result: Any
+        if self._least_squares:
+            problem: Any = LeastSquares(self._model, inputs, targets)
+            result = self._optimizer.step(problem)
+            return result
+
         def closure() -> Tensor:
             for group in self._optimizer.param_groups:
                 for parameter in group["params"]:
@@ -89,7 +108,7 @@ class TrainingStep:
             return losses + penalty.detach()
 
         # torch's annotation says float; what the closure returns is handed through as it is
-        result: Any = self._optimizer.step(closure)  # type: ignore[arg-type]
+        result = self._optimizer.step(closure)  # type: ignore[arg-type]
         return result
 
     def _beside(self, inputs: Tensor, targets: Tensor) -> Tensor:

@@ -324,6 +324,12 @@ class EdgeNetwork(nn.Module):
             shares.append(((inputs < low - slack) | (inputs > high + slack)).double().mean(dim=(1, 2)))
         return torch.stack(shares, dim=1)
 
+    def jacobian(self, x: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+        """Predictions (M, B, O) and their derivatives in the trained parameters (M, B, O, P); see `kan.jacobian`."""
+        from kan.jacobian import jacobian
+
+        return jacobian(self, x, members)
+
     def portrait(self, x: Tensor, points: int = 65) -> dict[str, Any]:
         """What a picture of the network needs, as plain arrays; see `kan.portrait.portrait`."""
         from kan.portrait import portrait

@@ -111,14 +111,34 @@ class KAN(EdgeNetwork):
         """The interval that the grid of every input covers."""
         return self.layer(0).grid_range
 
+    def roughness(self) -> Tensor:
+        """The matrix (M, P, P) of how far all splines are from polynomials; see `kan.roughness`."""
+        from kan.roughness import roughness
+
+        return roughness(self)
+
     @torch.no_grad()
-    def update_grid(self, x: Tensor, *, grid_eps: float = 0.02, margin: float = 0.0) -> Tensor:
+    def update_grid(
+        self, x: Tensor, *, grid_eps: float = 0.02, margin: float = 0.0, hidden_only: bool = False
+    ) -> Tensor:
         """Moves the grid of every layer to where its inputs are, in one pass; see `KANLayer.update_grid`.
+
+        Args:
+            x: samples, (M, B, I) or (B, I).
+            grid_eps: 0 for the samples' quantiles to 1 for an even grid.
+            margin: what is added on either side, as a part of the samples' range.
+            hidden_only: whether the grids of the first layer stay, as they should where the domain is known: there may
+                be inputs beyond the samples, and the spline fades outside its grid.
 
         Returns:
             How far each member's predictions on the samples moved, root mean square, (M,).
         """
-        return self._adapt(x, lambda layer, inputs: layer.update_grid(inputs, grid_eps=grid_eps, margin=margin))
+
+        def change(layer: KANLayer, inputs: Tensor) -> None:
+            if not (hidden_only and layer is self.layer(0)):
+                layer.update_grid(inputs, grid_eps=grid_eps, margin=margin)
+
+        return self._adapt(x, change)
 
     @torch.no_grad()
     def refine(self, grid_size: int, x: Tensor, *, on_samples: bool = False) -> Tensor:
