@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from continual.gauss_newton import DampedSystem
 from continual.least_squares import Problem
 
 PROBE = 0.1
@@ -165,160 +166,96 @@ class _Step:
         self.params, self.group, self.state, self.problem = params, group, state, problem
         self.sizes = [p[0].numel() for p in params]
         self.x = torch.cat([p.detach().flatten(1) for p in params], dim=1)
-        self.members, self.count = self.x.shape
         matrix = problem.roughness() if group["roughness"] > 0.0 else None
         self.rough = None if matrix is None else group["roughness"] * matrix.double()
-        self.rows = 0
-        self.matrix = self.slopes = self.errors = self.x.new_empty(0)
-        self.gradient = torch.zeros_like(self.x, dtype=torch.float64)
+        self.bends = group["acceleration"] > 0.0 and self.x.dtype == torch.float64
 
     def run(self) -> Tensor:
         """Run every member to its end; returns F at the start."""
-        state, device = self.state, self.x.device
-        loss = start = self._evaluate(self.x)
+        state = self.state
+        residuals = self._residuals(self.x)
+        loss = start = self._loss(residuals, self.x)
+        self.system = DampedSystem(self.problem, self.x, residuals.shape[1], self.rough)
         active = loss.isfinite() & (loss != state["rests"])
-        state["rests"][active] = math.nan
+        woken = active & ~state["rests"].isnan()
+        state["rests"][woken] = state["damping"][woken] = math.nan  # by other data, for which the damping means nothing
+        state["growth"][woken] = 2.0
         stale = active
         for _ in range(self.group["max_iter"]):
-            if bool(stale.any()):
-                self._linearize(stale.nonzero().squeeze(1).tolist(), loss)
-            places = active.nonzero().squeeze(1).tolist()
-            if not places:
+            self._linearize(stale.nonzero().squeeze(1), loss)
+            chosen = active.nonzero().squeeze(1)
+            if not len(chosen):
                 break
-            chosen = torch.tensor(places, device=device)
-            step, promised, solved = self._solve(chosen)
+            step, promised, solved = self.system.solve(chosen, state["damping"][chosen])
             done = solved & (promised <= self.group["tolerance"] * loss[chosen])
+            going = solved & ~done
             state["rests"][chosen[done]] = loss[chosen[done]]
-            active = active.index_fill(0, chosen[done], False)
-            going = (solved & ~done).nonzero().squeeze(1)
-            trial = self.x.clone()
-            moved = step[going].to(trial.dtype)
-            here = trial[chosen[going]]
-            trial[chosen[going]] = torch.where(moved == 0.0, here, here + moved)  # -0 + 0 would lose its sign
-            tried = self._evaluate(trial)[chosen]
+            if self.bends:
+                step = self._bent(torch.where(going.unsqueeze(1), step, 0.0), chosen)
+            trial = self._moved(chosen, torch.where(going.unsqueeze(1), step, 0.0))
+            tried = self._loss(self._residuals(trial), trial)[chosen]
             gained = loss[chosen] - tried
-            taken = solved & ~done & (gained > 0.0)  # False where the trial is not finite
-            self._adapt(chosen, taken, done, gained / promised)
+            taken = going & (gained > 0.0)  # False where the trial is not finite
+            self._adapt(chosen[~done], taken[~done], (gained / promised)[~done])
             accepted = chosen[taken]
             self.x[accepted] = trial[accepted]
             loss = loss.index_copy(0, accepted, tried[taken])
+            active = active.index_fill(0, chosen[done], False)
             stale = torch.zeros_like(active).index_fill(0, accepted, True)
-            for m in chosen[~done].tolist():
-                state["n_iter"][m] += 1
         self._write(self.x)
         return start
 
-    def _adapt(self, chosen: Tensor, taken: Tensor, done: Tensor, ratio: Tensor) -> None:
+    def _linearize(self, chosen: Tensor, loss: Tensor) -> None:
+        """The linear problems of some members at the present point, where F is `loss` (M,), and their first damping."""
+        if not len(chosen):
+            return
+        self._write(self.x)
+        largest = self.system.linearize(chosen, self.x)
+        first = self.group["damping"] * largest * loss[chosen].clamp(max=1.0)
+        # never so small that growth could not bring it back, nor the factor of a singular matrix fail for ever
+        least = torch.finfo(torch.float64).eps ** 1.25 * largest
+        present = self.state["damping"][chosen]
+        damping = torch.maximum(torch.where(present.isnan(), first, present), least)
+        self.state["damping"][chosen] = torch.where(largest > 0.0, damping, 1.0)
+
+    def _adapt(self, chosen: Tensor, taken: Tensor, ratio: Tensor) -> None:
         """Nielsen's update of the dampings of the members chosen."""
         damping, growth = self.state["damping"], self.state["growth"]
         shrunk = damping[chosen] * (1.0 - (2.0 * ratio - 1.0) ** 3).clamp(min=0.2)
-        raised = damping[chosen] * growth[chosen]
-        damping[chosen] = torch.where(taken, shrunk, torch.where(done, damping[chosen], raised))
-        growth[chosen] = torch.where(taken, 2.0, torch.where(done, growth[chosen], 2.0 * growth[chosen]))
+        damping[chosen] = torch.where(taken, shrunk, damping[chosen] * growth[chosen])
+        growth[chosen] = torch.where(taken, 2.0, 2.0 * growth[chosen])
+        for m in chosen.tolist():
+            self.state["n_iter"][m] += 1
+
+    def _bent(self, step: Tensor, chosen: Tensor) -> Tensor:
+        """Steps (m, P) with the acceleration added where it is small enough."""
+        ahead, behind = (self._residuals(self._moved(chosen, part * step)) for part in (PROBE, -PROBE))
+        here = self.system.residuals
+        bend = torch.where(here.isfinite(), (ahead - 2.0 * here + behind) / PROBE**2, 0.0)
+        self._write(self.x)
+        acceleration = 0.5 * self.system.correct(chosen, bend)
+        # false where it is not finite
+        small = 2.0 * acceleration.norm(dim=1) <= self.group["acceleration"] * step.norm(dim=1)
+        return torch.where(small.unsqueeze(1), step + acceleration, step)
+
+    def _moved(self, chosen: Tensor, step: Tensor) -> Tensor:
+        """All parameters (M, P) after steps (m, P) of the members chosen; to the bit as they are where a step is 0."""
+        here, move = self.x[chosen], step.to(self.x.dtype)
+        return self.x.index_copy(0, chosen, torch.where(move == 0.0, here, here + move))  # -0 + 0 would lose its sign
 
     def _write(self, x: Tensor) -> None:
         for p, piece in zip(self.params, x.split(self.sizes, dim=1), strict=True):
             p.copy_(piece.view(p.shape))
 
-    def _evaluate(self, x: Tensor) -> Tensor:
-        """F of all members at other parameters (M, P), which the model keeps: (M,) in float64."""
+    def _residuals(self, x: Tensor) -> Tensor:
+        """Residuals (M, R) of all members at other parameters (M, P), which the model keeps, in float64."""
         self._write(x)
-        residuals = self.problem.residuals().double()
-        self.rows = residuals.shape[1]
+        return self.problem.residuals().double()
+
+    def _loss(self, residuals: Tensor, x: Tensor) -> Tensor:
+        """F of all members from their residuals there, (M,)."""
         loss = residuals.square().mean(1)
-        if self.rough is not None:
-            wide = x.double().unsqueeze(1)
-            loss = loss + (wide @ self.rough * wide).sum((1, 2))
-        return loss
-
-    @property
-    def _dual(self) -> bool:
-        """Whether the system of the residuals is the smaller one."""
-        return self.rough is None and self.count > self.rows
-
-    def _linearize(self, places: list[int], loss: Tensor) -> None:
-        """The matrices and gradients of some members at the present point, where F is `loss` (M,)."""
-        chosen = torch.tensor(places, device=self.x.device)
-        size = self.rows if self._dual else self.count
-        if not self.matrix.numel():
-            self.matrix = self.gradient.new_zeros(self.members, size, size)
-        self._write(self.x)
-        if self._dual:
-            if not self.slopes.numel():
-                self.slopes = self.gradient.new_zeros(self.members, self.rows, self.count)
-            residuals, slopes = (each.double() for each in next(iter(self.problem.linearized(places, True))))
-            self.slopes[chosen] = slopes
-            self.matrix[chosen] = slopes @ slopes.mT / self.rows
-            self.gradient[chosen] = (slopes.mT @ residuals.unsqueeze(2)).squeeze(2) / self.rows
-            diagonal = slopes.square().sum(1) / self.rows
-        else:
-            matrix = self.gradient.new_zeros(len(places), size, size)
-            gradient = self.gradient.new_zeros(len(places), size)
-            pieces = []
-            for errors, slopes in self.problem.linearized(places, False):
-                wide = slopes.double()
-                pieces.append(errors.double())
-                matrix.baddbmm_(wide.mT, wide, alpha=1.0 / self.rows)
-                gradient += (wide.mT @ pieces[-1].unsqueeze(2)).squeeze(2) / self.rows
-            residuals = torch.cat(pieces, dim=1)
-            if self.rough is not None:
-                matrix += self.rough[chosen]
-                gradient += (self.rough[chosen] @ self.x[chosen].double().unsqueeze(2)).squeeze(2)
-            self.matrix[chosen], self.gradient[chosen] = matrix, gradient
-            diagonal = matrix.diagonal(dim1=1, dim2=2)
-        if not self.errors.numel():
-            self.errors = self.gradient.new_zeros(self.members, self.rows)
-        self.errors[chosen] = residuals
-        largest = diagonal.amax(1)
-        # never so small that growth could not bring it back, nor the factor of a singular matrix fail for ever
-        least = torch.finfo(torch.float64).eps ** 1.25 * largest + torch.finfo(torch.float64).tiny
-        present = self.state["damping"][chosen]
-        first = self.group["damping"] * largest * loss[chosen].clamp(max=1.0)
-        self.state["damping"][chosen] = torch.maximum(torch.where(present.isnan(), first, present), least)
-
-    def _solve(self, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Steps (m, P) of the members chosen, the gains they promise (m,), and whether there is a solution (m,)."""
-        damping, gradient = self.state["damping"][chosen], self.gradient[chosen]
-        damped = self.matrix[chosen]
-        damped.diagonal(dim1=1, dim2=2).add_(damping.unsqueeze(1))
-        factor, info = torch.linalg.cholesky_ex(damped)
-        if self._dual:
-            step = -self._from_rows(self.errors[chosen], factor, chosen)
-        else:
-            step = -self._from_gradient(gradient, factor, chosen)
-        # F at the step, of the linear problem, by the equation that the step solves
-        promised = damping * step.square().sum(1) - (gradient * step).sum(1)
-        solved = (info == 0) & promised.isfinite()
-        if self.group["acceleration"] > 0.0 and self.x.dtype == torch.float64:
-            step = self._bent(torch.where(solved.unsqueeze(1), step, 0.0), factor, chosen)
-        return step, promised, solved
-
-    def _bent(self, step: Tensor, factor: Tensor, chosen: Tensor) -> Tensor:
-        """Steps with the acceleration added, where it is small enough."""
-        move = torch.zeros_like(self.x).index_copy(0, chosen, PROBE * step)
-        values = []
-        for x in (self.x + move, self.x - move):
-            self._write(x)
-            values.append(self.problem.residuals())
-        bend = (values[0] - 2.0 * self.errors + values[1])[chosen] / PROBE**2
-        if self._dual:
-            acceleration = -0.5 * self._from_rows(bend, factor, chosen)
-        else:
-            self._write(self.x)
-            pulled = self.problem.pullback(torch.zeros_like(self.errors).index_copy(0, chosen, bend))[chosen]
-            acceleration = -0.5 * self._from_gradient(pulled / self.rows, factor, chosen)
-        small = 2.0 * acceleration.norm(dim=1) <= self.group["acceleration"] * step.norm(
-            dim=1
-        )  # False where not finite
-        return torch.where(small.unsqueeze(1), step + acceleration, step)
-
-    def _from_gradient(self, gradient: Tensor, factor: Tensor, chosen: Tensor) -> Tensor:
-        """The inverse of the damped matrix times gradients (m, P)."""
-        result = torch.cholesky_solve(gradient.unsqueeze(2), factor).squeeze(2)
-        # exact already where factors are built from plain products; not left to how the library builds them
-        return torch.where(self.matrix[chosen].diagonal(dim1=1, dim2=2) == 0.0, 0.0, result)
-
-    def _from_rows(self, rows: Tensor, factor: Tensor, chosen: Tensor) -> Tensor:
-        """The same times the gradients of rows (m, R), by the matrix of the residuals."""
-        weights = torch.cholesky_solve(rows.unsqueeze(2), factor)
-        return (self.slopes[chosen].mT @ weights).squeeze(2) / self.rows
+        if self.rough is None:
+            return loss
+        wide = x.double().unsqueeze(1)
+        return loss + (wide @ self.rough * wide).sum((1, 2))
