@@ -7,6 +7,7 @@ that are no longer there, or no longer mean the same.
 
 __all__ = ["Adaptation", "Change", "DomainExtension", "GridSchedule", "GridUpdate", "Moment", "Once"]
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,7 +97,8 @@ def _check_tasks(chosen: Sequence[int] | None, tasks: int, what: str) -> None:
 
 def _spread(values: Tensor) -> str:
     """Numbers of the members as a phrase."""
-    largest = float(values.max())
+    known = values[values.isfinite()]  # of members that did not diverge
+    largest = float(known.max()) if len(known) else float("nan")
     return f"{largest:.1e}" if len(values) == 1 else f"up to {largest:.1e}"
 
 
@@ -234,7 +236,7 @@ class Once(Adaptation):
 
     Args:
         operation: called with the model and the task's training inputs; changes the model in place and says what it
-            did.
+            did. Before training it is tried on a copy of one member with a few points, for the sake of its errors.
         at: before which step of the task, counted from 0.
         tasks: which ones, counted from 1; null for all.
     """
@@ -256,6 +258,13 @@ class Once(Adaptation):
         if self.at >= steps:
             raise ValueError(f"adaptation: at={self.at} is never reached with training.steps={steps}")
         _check_tasks(self.tasks, tasks, "adaptation: tasks")
+        # whatever is wrong with the operation's settings shows on a copy now, and not after hours of training
+        trial: Any = copy.deepcopy(model)
+        trial = trial.member(0)
+        like = next(iter(trial.parameters()))
+        points = torch.linspace(0.05, 0.95, 16 * model.in_features, dtype=like.dtype, device=like.device)
+        with torch.no_grad():
+            self.operation(trial, points.view(16, model.in_features))
 
     def __call__(self, moment: Moment) -> Change | None:
         """The operation, when it is due."""

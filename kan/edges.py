@@ -382,6 +382,8 @@ class EdgeNetwork(nn.Module):
     def describe(self) -> dict[str, Any]:
         """What records and figures say about the model, in plain types.
 
+        A member whose formula can't be written, since its numbers are beyond float64, has "nan".
+
         Of a pruned network also `shapes`, nodes of each layer that are left, for each member; of one with edges that
         follow formulas `formulas`, one for each output, for each member.
         """
@@ -393,6 +395,11 @@ class EdgeNetwork(nn.Module):
         if any(layer.symbolic is not None for layer in self.each_layer()):
             from kan.formulas import formula
 
-            members = range(self.members)
-            found["formulas"] = [[str(output) for output in formula(self, m, digits=FORMULA_DIGITS)] for m in members]
+            def said(member: int) -> list[str]:
+                try:
+                    return [str(output) for output in formula(self, member, digits=FORMULA_DIGITS)]
+                except (ArithmeticError, ValueError, TypeError):  # numbers beyond float64, of a member that diverged
+                    return ["nan"] * self.out_features
+
+            found["formulas"] = [said(member) for member in range(self.members)]
         return found

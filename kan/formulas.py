@@ -86,6 +86,8 @@ def _edge(function: SymbolicFunction, affine: Sequence[float], node: Any, tolera
     """The expression c f(a node + b) + d in its plainest form."""
     sympy = import_module("sympy")
     a, b, c, d = affine
+    if not all(map(math.isfinite, affine)):
+        return sympy.nan  # of a member that diverged
     if c == 0.0 or a == 0.0 or function.name == "0" or node.is_number:
         at = torch.tensor(a * float(node) + b if node.is_number else b, dtype=torch.float64)
         return sympy.Float(c * float(function(at)) + d)
@@ -145,6 +147,8 @@ def _rounded(expression: Any, digits: int) -> Any:
     sympy = import_module("sympy")
     numbers = {}
     for number in expression.atoms(sympy.Float):
+        if not math.isfinite(float(number)):
+            continue  # beyond float64: it stays as it is
         value = round(float(number), digits)
         numbers[number] = sympy.Integer(value) if value == int(value) else sympy.Float(value)
     return expression.xreplace(numbers)

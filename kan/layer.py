@@ -1,6 +1,6 @@
 """The Kolmogorov-Arnold layer: one learnable function of one variable on every edge, for M members at once."""
 
-__all__ = ["Initialization", "KANLayer"]
+__all__ = ["EXTENSION", "Initialization", "KANLayer"]
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,9 @@ from kan.grids import insert_knots, is_nested, refined_grid, refit, sample_grid,
 from kan.members import draw_normal, draw_uniform, member_generators, stacked_input
 from kan.reference import BASES, Base
 from kan.splines import basis, extend_grid, fit_coefficients, is_uniform, uniform_grid
+
+EXTENSION = 1000
+"""Most intervals that a domain extension adds on either side."""
 
 Initialization = Literal["paper", "pykan"]
 
@@ -281,6 +284,8 @@ class KANLayer(EdgeLayer):
         knots = refined_grid(self.knots, k, grid_size)
         if x is not None:
             x = stacked_input(x, self.members, self.in_features)
+            if x.shape[1] == 0:
+                raise ValueError("a grid can be refined on at least one sample, got none")
             if not bool(x.isfinite().all()):
                 raise ValueError("a grid can be refined on finite samples only, got NaN or inf")
             knots = stretched(knots, k, x)
@@ -292,7 +297,7 @@ class KANLayer(EdgeLayer):
         self._move(coefficients, knots)
 
     @torch.no_grad()
-    def extend_domain(self, x: Tensor, *, margin: float = 0.0) -> int:
+    def extend_domain(self, x: Tensor, *, margin: float = 0.0, limit: int = EXTENSION) -> int:
         """Adds intervals outside the grid until it covers the samples; the function stays what it was everywhere.
 
         All inputs and members get as many as the one that needs most; the new coefficients are zero.
@@ -300,30 +305,47 @@ class KANLayer(EdgeLayer):
         Args:
             x: samples, (M, B, I) or (B, I).
             margin: how far beyond the samples the grid shall reach, in units of the inputs.
+            limit: most intervals to add on either side: memory grows with them, for all members.
 
         Returns:
             Intervals added.
 
         Raises:
-            ValueError: samples that are not finite, or a negative margin.
+            ValueError: no samples, samples that are not finite or farther off than `limit`, or a negative margin.
         """
         x = stacked_input(x, self.members, self.in_features).double()
+        if x.shape[1] == 0:
+            raise ValueError("the domain can be extended to at least one sample, got none")
         if not 0.0 <= margin < float("inf"):
             raise ValueError(f"margin must be at least 0, got {margin}")
         if not bool(x.isfinite().all()):
             raise ValueError("the domain can be extended to finite inputs only, got NaN or inf")
-        low, high = (end.double() for end in self.input_window())
-        knots, slack = self.knots.double(), 1e-6  # of an interval: an end of the grid may be off by rounding
-        below = (low - x.amin(dim=1) + margin) / (knots[..., 1] - knots[..., 0])
-        above = (x.amax(dim=1) + margin - high) / (knots[..., -1] - knots[..., -2])
+        below, above = self.intervals_missing(x, margin)
+        most = max(float(below.max()), float(above.max()))
+        if most > limit:
+            raise ValueError(
+                f"the samples lie {most:.3g} intervals outside the grid, and at most {limit} are added at a time; use "
+                "wider intervals, or samples of a smaller range"
+            )
+        slack = 1e-6  # of an interval: an end of the grid may be off by rounding
         left, right = (max(math.ceil(float(need.max()) - slack), 0) for need in (below, above))
         if left or right:
             padded = torch.nn.functional.pad(self.coefficients, (0, 0, left, right))
             self._move(padded, widened(self.knots, left, right))
         return left + right
 
+    def intervals_missing(self, x: Tensor, margin: float = 0.0) -> tuple[Tensor, Tensor]:
+        """How many intervals the grid lacks below and above to cover finite samples (M, B, I): (M, I) each."""
+        low, high = (end.double() for end in self.input_window())
+        knots, x = self.knots.double(), x.double()
+        below = (low - x.amin(dim=1) + margin) / (knots[..., 1] - knots[..., 0])
+        above = (x.amax(dim=1) + margin - high) / (knots[..., -1] - knots[..., -2])
+        return below, above
+
     def _move(self, coefficients: Tensor, knots: Tensor) -> None:
         """Takes on other knots, in place as long as there are as many."""
+        if not bool((knots.diff(dim=-1) > 0).all()):
+            raise ValueError(f"{knots.dtype} can't tell knots so close apart: use float64, or fewer intervals")
         if coefficients.shape == self.coefficients.shape:
             self.coefficients.copy_(coefficients)
             self.knots.copy_(knots)

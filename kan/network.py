@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from kan.edges import EdgeNetwork
 from kan.engines import Engine
-from kan.layer import Initialization, KANLayer
+from kan.layer import EXTENSION, Initialization, KANLayer
 from kan.members import layer_sizes as sizes_from
 from kan.members import stacked_input
 from kan.reference import Base
@@ -167,22 +167,31 @@ class KAN(EdgeNetwork):
     def extend_domain(self, x: Tensor, *, margin: float = 0.0) -> int:
         """Adds intervals to the grids that samples leave; see `KANLayer.extend_domain`.
 
+        A member whose hidden values are not finite, or too far off, is left out and its grids stay.
+
         Returns:
             Intervals added, over all layers.
         """
         added = 0
         inputs = stacked_input(x, self.members, self.in_features)
         for index in range(self.depth):
-            added += self.layer(index).extend_domain(inputs, margin=margin)
-            inputs = self.layer(index)(inputs)
+            layer = self.layer(index)
+            if index:
+                inputs = _usable(layer, inputs, margin)
+            added += layer.extend_domain(inputs, margin=margin)
+            inputs = layer(inputs)
         return added
 
     def _adapt(self, x: Tensor, change: Callable[[KANLayer, Tensor], None]) -> Tensor:
         """Changes layer after layer, each on what the changed ones before it make of the samples."""
         before = self(x)
         inputs = stacked_input(x, self.members, self.in_features)
+        if inputs.shape[1] == 0:
+            raise ValueError("grids can be changed with at least one sample, got none")
         for index in range(self.depth):
             layer = self.layer(index)
+            if index:
+                inputs = _usable(layer, inputs)
             try:
                 change(layer, inputs)
             except ValueError as error:
@@ -199,3 +208,27 @@ class KAN(EdgeNetwork):
             "spline_order": first.spline_order,
             "base": first.base,
         }
+
+
+def _usable(layer: KANLayer, inputs: Tensor, margin: float | None = None) -> Tensor:
+    """What enters a hidden layer, without what members that diverged make of the samples.
+
+    Theirs are replaced by points of their own grid, which changes nothing for them: a seed that is lost must not stop
+    the others, nor fill the memory of all.
+
+    Args:
+        layer: the layer.
+        inputs: what enters it, (M, B, I).
+        margin: of a domain extension that shall follow; None where none does.
+    """
+    large = torch.finfo(inputs.dtype).max ** 0.5
+    usable = (inputs.abs() < large).flatten(1).all(dim=1)  # false for NaN too
+    if margin is not None:
+        clean = torch.where(usable[:, None, None], inputs, 0.0)
+        below, above = layer.intervals_missing(clean, margin)
+        usable &= (torch.maximum(below, above) <= EXTENSION).all(dim=1)
+    if bool(usable.all()):
+        return inputs
+    low, high = (end.unsqueeze(1) for end in layer.input_window())
+    places = torch.linspace(0.0, 1.0, inputs.shape[1] + 2, dtype=inputs.dtype, device=inputs.device)[1:-1, None]
+    return torch.where(usable[:, None, None], inputs, low + (high - low) * places)

@@ -149,6 +149,8 @@ def symbolify(
         >>> report.best.name, report.fixed
         ('exp', True)
     """
+    if not 0.0 <= r2_threshold <= 1.0:
+        raise ValueError(f"r2_threshold must be between 0 and 1, got {r2_threshold}")
     functions = _functions(library, weight, floor)
     inputs = stacked_input(x, model.members, model.in_features)
     reports = []
@@ -156,6 +158,13 @@ def symbolify(
         edges = layer.live_edges()
         if layer.symbolic is not None:
             edges = edges & ~layer.symbolic.fixed
+        if index:  # a member that diverged stays as it is
+            sound = (inputs.isfinite().all(2) & layer(inputs).isfinite().all(2)).all(1)
+            edges = edges & sound[:, None, None]
+            inputs = torch.where(sound[:, None, None], inputs, torch.zeros_like(inputs))
+        else:
+            sound = layer(inputs).isfinite().all(2).all(1) | ~inputs.isfinite().all(2).all(1)
+            edges = edges & sound[:, None, None]
         if bool(edges.any()):
             reports += _convert(layer, index, inputs, edges, functions, (r2_threshold, weight, floor, negligible))
         inputs = layer(inputs)
@@ -173,6 +182,7 @@ def _convert(
     """Fixes the edges of one layer, bool (M, I, O), where the fits are good enough."""
     r2_threshold, weight, floor, negligible = settings
     values = layer.edge_values(inputs)
+    values = torch.where(edges.flatten(1).any(1)[:, None, None, None], values, 0.0)  # nothing of members left out
     variance = values.double().var(1, correction=0)
     constant = edges & (variance <= negligible**2 * variance.sum(1, keepdim=True))
     choices = [find_function("0"), *functions]

@@ -1,5 +1,6 @@
 """Models that change while they train: when, on which tasks, what it does to the optimizer, and resuming to the bit."""
 
+import copy
 import functools
 
 import numpy as np
@@ -13,7 +14,7 @@ from continual.strategies import FineTune
 from continual.training import Settings, train
 from kan import KAN
 from kan.sparsity import SparsityPenalty
-from kan.surgery import prune_in_place
+from kan.surgery import prune_in_place, symbolify_in_place
 from mlp_baselines import MLP
 from tasks import gaussian_peaks, toy_regions
 from tasks.sampling import generators_from
@@ -67,8 +68,9 @@ def test_grids_stay_across_a_task_boundary_unless_asked() -> None:
     model = kan()
     seen = []
 
-    def look(model, x):
-        seen.append(model.layer(0).knots.clone())
+    def look(trained, x):
+        if trained is model:  # and not the copy that it is tried on
+            seen.append(trained.layer(0).knots.clone())
         return "looked"
 
     learn(model, peaks(), [GridUpdate(every=4), Once(look, at=11), Once(look, at=11, tasks=[2])])
@@ -284,3 +286,29 @@ def test_inputs_outside_the_grid_are_counted_where_they_are() -> None:
     hidden = model.layer(0)(x)
     expected = ((hidden < -0.5) | (hidden > 0.5)).double().mean(dim=(1, 2))
     torch.testing.assert_close(shares[:, 1], expected)
+
+
+def test_settings_of_an_operation_are_looked_at_before_any_work() -> None:
+    for operation, message in (
+        (functools.partial(symbolify_in_place, library=["foo"]), "foo"),
+        (functools.partial(symbolify_in_place, weight=-1.0), "weight"),
+        (functools.partial(symbolify_in_place, r2_threshold=2.0), "r2_threshold must be between"),
+        (functools.partial(prune_in_place, node_threshold=-1.0), "node_threshold"),
+    ):
+        model = kan(2, depth=2, width=2)
+        before = copy.deepcopy(model.state_dict())
+        with pytest.raises(ValueError, match=message):
+            learn(model, regions(), [Once(operation, at=5)])
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_formulas_and_records_survive_a_member_that_diverged() -> None:
+    model = kan(2, depth=2, width=2, base="silu")
+    model.layer(0).coefficients.data[1] = float("nan")
+    text = symbolify_in_place(model, regions().tasks[0].train_inputs, ["x", "x^2", "sin"], r2_threshold=0.0)
+    assert text.startswith("formulas for 6 of ")
+    model.layer(0).symbolic.affine.data[0, 0, 0, 0] = float("nan")
+    model.layer(1).symbolic.affine.data[0, 0, 0, 1] = float("inf")
+    described = model.describe()
+    assert len(described["formulas"]) == 2
+    assert "nan" in described["formulas"][0][0]

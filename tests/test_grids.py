@@ -315,3 +315,52 @@ def test_refinement_on_samples_reaches_out_to_them() -> None:
     x[0, 0, 0] = float("inf")
     with pytest.raises(ValueError, match="finite samples only"):
         layer.refine(50, x)
+
+
+def diverged(value: float) -> tuple[KAN, torch.Tensor]:
+    """Three members, the second of which makes something unusable of its samples."""
+    model = KAN(2, 1, width=3, members=3, dtype=DOUBLE)
+    model.layer(0).coefficients.data[1] *= value
+    model.layer(0).base_weight.data[1] *= value
+    return model, 2.0 * torch.rand(3, 60, 2, dtype=DOUBLE) - 1.0
+
+
+CHANGES = {
+    "grid update": lambda model, x: model.update_grid(x),
+    "refinement": lambda model, x: model.refine(12, x, on_samples=True),
+    "domain extension": lambda model, x: model.extend_domain(x),
+}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e9, 1e200])
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_member_that_diverged_does_not_stop_the_others(name, value) -> None:
+    model, x = diverged(value)
+    alone = [model.member(0), model.member(2)]
+    CHANGES[name](model, x)
+    assert model.layer(1).grid_size < 200
+    for m, one in zip((0, 2), alone, strict=True):
+        CHANGES[name](one, x[m : m + 1])
+        torch.testing.assert_close(model(x)[m], one(x[m : m + 1])[0], rtol=1e-9, atol=1e-12)
+
+
+def test_what_would_fill_the_memory_is_refused() -> None:
+    model = KAN(1, 1, depth=1)
+    with pytest.raises(ValueError, match=r"2.5e\+06 intervals outside the grid, and at most 1000") as caught:
+        model.extend_domain(torch.tensor([[1e6]]))
+    assert "\n" not in str(caught.value)
+    assert model.layer(0).grid_size == 5
+
+
+def test_knots_that_the_dtype_can_not_tell_apart_are_refused() -> None:
+    layer = KANLayer(1, 1, 5, grid_range=(1e4, 1e4 + 0.1))
+    before = layer.knots.clone()
+    with pytest.raises(ValueError, match="can't tell knots so close apart"):
+        layer.refine(400)
+    assert torch.equal(layer.knots, before)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_no_samples_are_refused(name) -> None:
+    with pytest.raises(ValueError, match="at least one sample"):
+        CHANGES[name](KAN(2, 1), torch.rand(0, 2))
