@@ -237,6 +237,7 @@ class _Samples:
         if self.function.stretch is not None and self.function.shift is not None:
             return a, b
         error, damping = self.unexplained(a, b), torch.full_like(a, 1e-3)
+        done = torch.zeros_like(a, dtype=torch.bool)  # an edge ends by itself, whoever is fitted beside it
         for _ in range(steps):
             slope_a, slope_b, bend, twist, kink = self.normal_equations(a, b)
             bend, kink = (h * (1.0 + damping) + torch.finfo(h.dtype).tiny for h in (bend, kink))
@@ -244,12 +245,13 @@ class _Samples:
             tried_a = a + (kink * slope_a - twist * slope_b) / scale
             tried_b = b + (bend * slope_b - twist * slope_a) / scale
             tried = self.unexplained(tried_a, tried_b)
-            better = tried < error
+            better = (tried < error) & ~done
             a, b = torch.where(better, tried_a, a), torch.where(better, tried_b, b)
             damping = torch.where(better, 0.1 * damping, 8.0 * damping).clamp(1e-6, 1e6)
             settled = (damping > 1e3) | (better & (error - tried <= 1e-9 * error)) | (tried < 1e-26)
             error = torch.where(better, tried, error)
-            if bool(settled.all()):
+            done |= settled
+            if bool(done.all()):
                 break
         return a, b
 

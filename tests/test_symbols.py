@@ -239,3 +239,16 @@ def test_users_add_functions_of_their_own() -> None:
 def test_codes_are_part_of_the_format_of_state_dicts() -> None:
     assert len({function.code for function in LIBRARY.values()}) == len(LIBRARY)
     assert (find_function("sin").code, find_function("x^2").code) == (3083047850, 1229767072)
+
+
+@pytest.mark.parametrize("name", ["x^2", "exp", "tanh", "log", "sin"])
+def test_an_edge_is_fitted_as_it_would_be_alone(name) -> None:
+    """Noisy targets that the function does not fit, so that each edge needs its own number of steps."""
+    function = find_function(name)
+    x = torch.rand(1, 80, 12, dtype=torch.float64)
+    y = torch.sin(torch.linspace(1.0, 9.0, 12, dtype=torch.float64) * x) + 0.1 * torch.randn_like(x)
+    together = fit_symbol(function, x, y.unsqueeze(-1))
+    for i in range(12):
+        alone = fit_symbol(function, x[..., i : i + 1], y[..., i : i + 1].unsqueeze(-1))
+        torch.testing.assert_close(together.r2[:, i], alone.r2[:, 0], rtol=0, atol=1e-10)
+        torch.testing.assert_close(together.affine[:, i], alone.affine[:, 0], rtol=1e-5, atol=1e-7)
