@@ -1,18 +1,46 @@
 r"""The damped linear least-squares problems of a stack, solved by the smaller of two systems.
 
-With residuals r, R of them, their Jacobian J and a quadratic form Q, each member has
+With residuals r, R of them, their Jacobian J and rows D that are to be small, each member has
 
 .. math::
-    H = \tfrac1R J^T J + Q, \qquad d = -(H + \lambda I)^{-1} (\tfrac1R J^T r + Q \theta)
-    \;=\; -\tfrac1R J^T (\tfrac1R J J^T + \lambda I)^{-1} r \quad \text{where } Q = 0.
+    H = \tfrac1R J^T J + D^T D, \qquad d = -(H + \lambda I)^{-1} (\tfrac1R J^T r + D^T D \theta)
+    \;=\; -\tfrac1R J^T (\tfrac1R J J^T + \lambda I)^{-1} r \quad \text{without } D.
 """
 
-__all__ = ["DampedSystem"]
+__all__ = ["DampedSystem", "Roughness"]
 
 import torch
 from torch import Tensor
 
-from continual.least_squares import Problem
+from continual.least_squares import Blocks, Problem
+
+
+class Roughness:
+    r"""The term \(|D \theta|^2\), by its rows: what is nearly zero in it comes from no difference of large squares.
+
+    Args:
+        blocks: rows in blocks, each of parameters that the others leave alone.
+        weight: what their squares count.
+    """
+
+    def __init__(self, blocks: Blocks, weight: float) -> None:
+        self.blocks = [(places, weight**0.5 * rows.double()) for places, rows in blocks]
+
+    def value(self, x: Tensor) -> Tensor:
+        """The term at parameters (M, P), (M,) in float64."""
+        total = x.new_zeros(len(x), dtype=torch.float64)
+        for places, rows in self.blocks:
+            total += (rows @ x[:, places].double().unsqueeze(3)).square().sum((1, 2, 3))
+        return total
+
+    def add(self, chosen: Tensor, x: Tensor, matrix: Tensor, gradient: Tensor) -> None:
+        r"""Adds \(D^T D\) and \(D^T D \theta\) of some members, (m,), to matrices (m, P, P) and gradients (m, P)."""
+        for places, rows in self.blocks:
+            own = rows[chosen]
+            columns = own.mT
+            pulled = columns @ (own @ x[chosen][:, places].double().unsqueeze(3))
+            gradient[:, places] += pulled.squeeze(3)
+            matrix[:, places.unsqueeze(2), places.unsqueeze(1)] += columns @ own
 
 
 class DampedSystem:
@@ -22,13 +50,13 @@ class DampedSystem:
         problem: what is linearized.
         x: parameters, (M, P).
         rows: residuals R of each member.
-        rough: Q, (M, P, P); None for none.
+        rough: D; None for none.
 
     Attributes:
         residuals: of each member where it was linearized last, (M, R).
     """
 
-    def __init__(self, problem: Problem, x: Tensor, rows: int, rough: Tensor | None) -> None:
+    def __init__(self, problem: Problem, x: Tensor, rows: int, rough: Roughness | None) -> None:
         self.problem, self.rows, self.rough = problem, rows, rough
         members, count = x.shape
         self.dual = rough is None and count > rows
@@ -63,8 +91,7 @@ class DampedSystem:
                 gradient += (slopes.mT @ pieces[-1].unsqueeze(2)).squeeze(2) / self.rows
             residuals = torch.cat(pieces, dim=1)
             if self.rough is not None:
-                matrix += self.rough[chosen]
-                gradient += (self.rough[chosen] @ x[chosen].double().unsqueeze(2)).squeeze(2)
+                self.rough.add(chosen, x, matrix, gradient)
             self.matrix[chosen] = matrix
             diagonal = matrix.diagonal(dim1=1, dim2=2)
         self.residuals[chosen], self.gradient[chosen] = residuals, gradient
@@ -89,7 +116,7 @@ class DampedSystem:
         return step, gain, (info == 0) & gain.isfinite()
 
     def correct(self, chosen: Tensor, residuals: Tensor) -> Tensor:
-        """The steps of the same members if other numbers (M, R) were their residuals and Q were not: (m, P)."""
+        """The steps of the same members if other numbers (M, R) were their residuals and D were not: (m, P)."""
         if self.dual:
             return -self._from_rows(residuals[chosen], chosen)
         return -self._from_gradient(self.problem.pullback(residuals)[chosen].double() / self.rows, chosen)

@@ -1,6 +1,6 @@
 """A stack's mean squared error as a least-squares problem: residuals, and their Jacobian sample by sample."""
 
-__all__ = ["LeastSquares", "Problem", "jacobian"]
+__all__ = ["Blocks", "LeastSquares", "Problem", "jacobian"]
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -13,6 +13,10 @@ from continual.models import StackedModel, trainable
 
 PIECE = 2**24
 """Numbers of a Jacobian that are held at a time: 128 MiB in float64."""
+
+
+Blocks = Sequence[tuple[Tensor, Tensor]]
+"""Rows of matrices in blocks: the places (E, K) of E groups of parameters, and each group's rows (M, E, r, K)."""
 
 
 class Problem(Protocol):
@@ -30,8 +34,8 @@ class Problem(Protocol):
         """The transposed Jacobian at the present parameters times weights (M, R): (M, P)."""
         ...
 
-    def roughness(self) -> Tensor | None:
-        """A matrix Q of each member, (M, P, P), for a term θᵀQθ; None where there is no such."""
+    def roughness(self) -> Blocks:
+        """Rows that are to be small beside the residuals, see `continual.gauss_newton.Roughness`."""
         ...
 
 
@@ -137,8 +141,8 @@ class LeastSquares:
             slopes = torch.autograd.grad(predictions, parameters, upstream, materialize_grads=True)
         return torch.cat([each.flatten(1) for each in slopes], dim=1)
 
-    def roughness(self) -> Tensor | None:
-        """The model's own measure, (M, P, P), see `kan.roughness` for one; None where it has none."""
+    def roughness(self) -> Blocks:
+        """The model's own, see `kan.roughness`; none where it offers none."""
         own: Any = getattr(self.model, "roughness", None)
-        matrix: Tensor | None = None if own is None else own()
-        return matrix
+        blocks: Blocks = () if own is None else own()
+        return blocks

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from continual.gauss_newton import DampedSystem
+from continual.gauss_newton import DampedSystem, Roughness
 from continual.least_squares import Problem
 
 PROBE = 0.1
@@ -26,12 +26,11 @@ _DTYPES = (torch.float32, torch.float64)
 class LevenbergMarquardt(Optimizer):
     r"""Damped Gauss–Newton steps on the mean squared residual of every member, side by side.
 
-    With residuals r, their Jacobian J, R of them, and \(\rho\) the weight of the roughness Q (see below), member by
-    member,
+    With R residuals r, their Jacobian J, and \(\rho\) the weight of the roughness D (see below), member by member,
 
     .. math::
-        F(\theta) = \tfrac1R |r|^2 + \rho \, \theta^T Q \theta, \qquad
-        \big( \tfrac1R J^T J + \rho Q + \lambda I \big) \, d = -\tfrac1R J^T r - \rho Q \theta,
+        F(\theta) = \tfrac1R |r|^2 + \rho \, |D \theta|^2, \qquad
+        \big( \tfrac1R J^T J + \rho D^T D + \lambda I \big) \, d = -\tfrac1R J^T r - \rho D^T D \theta,
 
     (Levenberg 1944, https://doi.org/10.1090/qam/10666; Marquardt 1963, https://doi.org/10.1137/0111030). A step d is
     taken if it lowers F. With g the ratio of the gain to the gain that the linear problem promised, \(\lambda\) becomes
@@ -46,7 +45,7 @@ class LevenbergMarquardt(Optimizer):
     to it, with \(r_{dd}\) their second derivative along d, here a central difference,
 
     .. math::
-        a = -\tfrac12 \big( \tfrac1R J^T J + \rho Q + \lambda I \big)^{-1} \tfrac1R J^T r_{dd}
+        a = -\tfrac12 \big( \tfrac1R J^T J + \rho D^T D + \lambda I \big)^{-1} \tfrac1R J^T r_{dd}
         \qquad \text{where} \quad 2 |a| \le \alpha |d|.
 
     It costs two evaluations and a backward pass, and is what brings networks of edges to their solutions: these lie on
@@ -62,13 +61,14 @@ class LevenbergMarquardt(Optimizer):
 
     **Roughness.** A spline coefficient that hardly any sample touches is nearly free, and takes any value for a little
     gain: training errors fall, and the function explodes between and beyond the samples. A model may therefore offer
-    `roughness()`, a matrix Q that says how far it is from something smooth (`kan.roughness`); 1e-8 of it is nothing
-    beside the data, and decides what they leave open. It also moves coefficients that no sample touches, so it is 0 by
+    `roughness()`, rows D that say how far it is from something smooth (`kan.roughness`). A weight of 1e-7 costs the
+    data nothing and decides what they leave open. It also moves coefficients that no sample touches, so it is 0 by
     default, and should be where forgetting is studied.
 
-    **Done.** A member whose next step promises less than `tolerance` of its F, the end of what rounding lets it see,
-    rests at its point to the bit until F is another there, with other data. One whose F is not finite does not move; a
-    trial that is not finite is a step too long.
+    **Done.** A member whose next step promises less than `tolerance` of its F rests at its point to the bit until F is
+    another there, with other data. The default is what rounding lets it see, and long valleys need it; where the floor
+    is the model's, as on grids that grow, 1e-3 loses nothing and saves most of the time. One whose F is not finite does
+    not move; a trial that is not finite is a step too long.
 
     Batches of samples are possible but seldom wise: a step fits its batch as well as it can, and forgets the others.
     A step holds about 3 M P² numbers of float64; M R (3 R + 2 P) in the smaller system.
@@ -141,7 +141,7 @@ class LevenbergMarquardt(Optimizer):
             problem: what the parameters are to solve, see `continual.least_squares`.
 
         Returns:
-            F before the step, shape (M,), in float64.
+            The mean squared residuals before the step, shape (M,), in float64; the roughness is left out.
         """
         group = self.param_groups[0]
         params: list[Tensor] = group["params"]
@@ -166,15 +166,15 @@ class _Step:
         self.params, self.group, self.state, self.problem = params, group, state, problem
         self.sizes = [p[0].numel() for p in params]
         self.x = torch.cat([p.detach().flatten(1) for p in params], dim=1)
-        matrix = problem.roughness() if group["roughness"] > 0.0 else None
-        self.rough = None if matrix is None else group["roughness"] * matrix.double()
+        blocks = problem.roughness() if group["roughness"] > 0.0 else ()
+        self.rough = Roughness(blocks, group["roughness"]) if blocks else None
         self.bends = group["acceleration"] > 0.0 and self.x.dtype == torch.float64
 
     def run(self) -> Tensor:
-        """Run every member to its end; returns F at the start."""
+        """Run every member to its end; returns the mean squared residuals at the start."""
         state = self.state
         residuals = self._residuals(self.x)
-        loss = start = self._loss(residuals, self.x)
+        loss = self._loss(residuals, self.x)
         self.system = DampedSystem(self.problem, self.x, residuals.shape[1], self.rough)
         active = loss.isfinite() & (loss != state["rests"])
         woken = active & ~state["rests"].isnan()
@@ -203,7 +203,7 @@ class _Step:
             active = active.index_fill(0, chosen[done], False)
             stale = torch.zeros_like(active).index_fill(0, accepted, True)
         self._write(self.x)
-        return start
+        return residuals.square().mean(1)
 
     def _linearize(self, chosen: Tensor, loss: Tensor) -> None:
         """The linear problems of some members at the present point, where F is `loss` (M,), and their first damping."""
@@ -255,7 +255,4 @@ class _Step:
     def _loss(self, residuals: Tensor, x: Tensor) -> Tensor:
         """F of all members from their residuals there, (M,)."""
         loss = residuals.square().mean(1)
-        if self.rough is None:
-            return loss
-        wide = x.double().unsqueeze(1)
-        return loss + (wide @ self.rough * wide).sum((1, 2))
+        return loss if self.rough is None else loss + self.rough.value(x)

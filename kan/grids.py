@@ -11,7 +11,7 @@ Three changes of a knot vector, from the one that keeps everything to the one th
   the old one; `refit` comes closest, on the samples first and, where there are none, on the rest of the grid.
 """
 
-__all__ = ["insert_knots", "is_nested", "refined_grid", "refit", "sample_grid", "stretched", "widened"]
+__all__ = ["continued", "insert_knots", "is_nested", "refined_grid", "refit", "sample_grid", "stretched", "widened"]
 
 import torch
 from numpy.polynomial.legendre import leggauss
@@ -25,6 +25,9 @@ LEAST_EVEN = 1e-3
 UNSEEN = 1e-3
 """Weight of the whole grid beside the samples in `refit`; at 1e-6 the fit bought a hundred-thousandth on the samples
 with errors a thousand times as large right beside them."""
+
+REACH = 0.25
+"""How far beyond its grid a spline is worth following, as a part of the grid's length, when it is fitted on another."""
 
 
 def sample_grid(
@@ -212,6 +215,25 @@ def widened(knots: Tensor, left: int, right: int) -> Tensor:
     return torch.cat([below, t, above], dim=-1).to(knots.dtype)
 
 
+def continued(coefficients: Tensor, knots: Tensor, spline_order: int, reach: float = REACH) -> tuple[Tensor, Tensor]:
+    """The same spline on its grid, which goes on beyond the ends as the outermost polynomials do, and fades later.
+
+    Args:
+        coefficients: c, shape (*, K, O).
+        knots: shape (*, K+k+1).
+        spline_order: order k.
+        reach: how far on either side, as a part of the grid's length.
+
+    Returns:
+        Coefficients (*, K+2, O) and knots (*, K+k+3), one long interval more on either side.
+    """
+    points = knots.double()[..., spline_order : knots.shape[-1] - spline_order]
+    more = reach * (points[..., -1:] - points[..., :1])
+    longer = torch.cat([points[..., :1] - more, points, points[..., -1:] + more], dim=-1)
+    further = extend_grid(longer, spline_order)
+    return insert_knots(coefficients, knots, further, spline_order), further
+
+
 def refit(coefficients: Tensor, before: Tensor, after: Tensor, spline_order: int, x: Tensor | None = None) -> Tensor:
     r"""Coefficients on other knots whose spline s' is closest to the present spline s.
 
@@ -222,6 +244,10 @@ def refit(coefficients: Tensor, before: Tensor, after: Tensor, spline_order: int
     leave open, so that a handful of samples does not erase what was learned elsewhere. Without samples the integral
     alone is left, the orthogonal projection. Both are sums over the few bases alive at a point, the integral by
     Gauss–Legendre points between neighbouring knots of either grid, where it is exact.
+
+    Where the new grid is longer, s in the integral is the present spline `continued`. What it really does out there is
+    to fade over k of its intervals: no sample asked for that, and a fit that followed so steep a fall would spoil the
+    function on the samples beside it (by a factor of 20,000 in one network). Samples out there keep what they have.
 
     Args:
         coefficients: c, shape (M, I, K, O).
@@ -242,9 +268,10 @@ def refit(coefficients: Tensor, before: Tensor, after: Tensor, spline_order: int
 
 def _refit(c: Tensor, before: Tensor, after: Tensor, k: int, x: Tensor | None) -> Tensor:
     """`refit` of one member: c (I, K, O), knots (I, N) and (I, N'), x (B, I)."""
-    points, weights = _quadrature(before, after, k)
+    target, further = (c, before) if x is None else continued(c, before, k)
+    points, weights = _quadrature(further, after, k)
     matrix = _products(points, weights, after, after, k)
-    right = _products(points, weights, after, before, k) @ c
+    right = _products(points, weights, after, further, k) @ target
     if x is not None:
         mean = torch.full_like(x, 1.0 / len(x))
         matrix = UNSEEN * matrix + _products(x, mean, after, after, k)

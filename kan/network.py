@@ -111,8 +111,8 @@ class KAN(EdgeNetwork):
         """The interval that the grid of every input covers."""
         return self.layer(0).grid_range
 
-    def roughness(self) -> Tensor:
-        """The matrix (M, P, P) of how far all splines are from polynomials; see `kan.roughness`."""
+    def roughness(self) -> list[tuple[Tensor, Tensor]]:
+        """Rows that say how far all splines are from polynomials; see `kan.roughness`."""
         from kan.roughness import roughness
 
         return roughness(self)

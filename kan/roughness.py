@@ -9,10 +9,10 @@ over the G - 1 points inside the grid, with \(\bar h\) its mean interval, are th
 (1975, https://doi.org/10.1016/0771-050X(75)90034-0). On an even grid they are the (k+1)-th differences of the
 coefficients, the penalty of Eilers & Marx's P-splines (1996, https://doi.org/10.1214/ss/1038425655).
 
-For a smooth function the jumps shrink like \(\bar h^{k+1}\), just as the error of the best spline does, so one small
-weight is small beside the data on every grid: 1e-8 times R is to the mean squared error what 1e-3 is to 1. It decides
-only what the data leave open: a coefficient that no sample touches, or few where its basis is next to nothing,
-continues the polynomial beside it.
+A smooth function loses nothing by it: least squares with \(\rho R\) beside them move it by the order of
+\(\rho \, G \, \bar h^{2k+2} \phi^{(2k+2)}\), far below the error of any spline, which is of the order of
+\(\bar h^{k+1} \phi^{(k+1)}\). So one small weight serves every grid, and decides only what the data leave open: a
+coefficient that no sample touches, or a few where its basis is next to nothing, continues the polynomial beside it.
 """
 
 __all__ = ["derivative_jumps", "roughness"]
@@ -20,7 +20,6 @@ __all__ = ["derivative_jumps", "roughness"]
 import torch
 from torch import Tensor
 
-from kan.layer import KANLayer
 from kan.network import KAN
 
 
@@ -53,8 +52,8 @@ def derivative_jumps(knots: Tensor, spline_order: int) -> Tensor:
 
 
 @torch.no_grad()
-def roughness(network: KAN) -> Tensor:
-    r"""The matrix Q of the roughness of all splines, \(\theta^T Q \theta = \sum_\phi R(\phi) / u_\phi^2\).
+def roughness(network: KAN) -> list[tuple[Tensor, Tensor]]:
+    r"""Rows whose products with the parameters are the jumps of all splines, \([\phi^{(k)}] \bar h^k / u_\phi\).
 
     The splines count with their scales and masks; the scales are taken as they are now. A hidden feature has no unit of
     its own, only the grid that it runs into: the unit u of an edge is the length of that grid, and 1 for edges into the
@@ -64,35 +63,32 @@ def roughness(network: KAN) -> Tensor:
         network: M members.
 
     Returns:
-        Shape (M, P, P) in float64, over the parameters that require a gradient in the order of `network.parameters()`;
-        zero in the rows and columns of all but coefficients.
+        For each layer whose coefficients are trained and whose grids have points inside: the places (E, K) of the
+        coefficients of its E = I O edges among the P trained parameters of a member (in the order of
+        `network.parameters()`, each flattened from its second axis on), and the rows (M, E, G-1, K), in float64.
     """
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    sizes = [parameter[0].numel() for parameter in trained]
-    like = network.layer(0).knots
-    result = torch.zeros(network.members, sum(sizes), sum(sizes), dtype=torch.float64, device=like.device)
-    starts = {parameter: sum(sizes[:index]) for index, parameter in enumerate(trained)}
+    blocks = []
+    start = 0
+    places = {}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            places[parameter] = start
+            start += parameter[0].numel()
     for index in range(network.depth):
         layer = network.layer(index)
-        if layer.coefficients not in starts or layer.grid_size < 2:
+        if layer.coefficients not in places or layer.grid_size < 2:
             continue
-        jumps = derivative_jumps(layer.knots, layer.spline_order)
-        blocks = jumps.mT @ jumps  # (M, I, K, K)
-        scale = _scale(layer)
+        gate, scale = layer.gate(), layer.spline_scale.double()
+        if gate is not None:
+            scale = scale * gate
         if index + 1 < network.depth:
             low, high = network.layer(index + 1).input_window()
             scale = scale / (high - low).double().unsqueeze(1)
-        start, (_, inputs, count, outputs) = starts[layer.coefficients], layer.coefficients.shape
-        place = torch.arange(inputs * count * outputs, device=like.device).view(inputs, count, outputs) + start
-        for i in range(inputs):
-            for o in range(outputs):
-                rows = place[i, :, o]
-                result[:, rows.unsqueeze(1), rows] = blocks[:, i] * scale[:, i, o, None, None].square()
-    return result
-
-
-def _scale(layer: KANLayer) -> Tensor:
-    """What multiplies the spline of every edge, (M, I, O), in float64."""
-    gate = layer.gate()
-    scale = layer.spline_scale.double()
-    return scale if gate is None else scale * gate.double()
+        jumps = derivative_jumps(layer.knots, layer.spline_order)
+        rows = (jumps.unsqueeze(2) * scale[..., None, None]).flatten(1, 2)
+        count = layer.coefficients[0].numel()
+        columns = (
+            torch.arange(count, device=rows.device).view(layer.coefficients.shape[1:]) + places[layer.coefficients]
+        )
+        blocks.append((columns.transpose(1, 2).flatten(0, 1), rows))
+    return blocks

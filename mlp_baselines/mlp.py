@@ -1,6 +1,6 @@
 """The multilayer perceptron, for M members at once."""
 
-__all__ = ["MLP", "Activation", "parameter_count"]
+__all__ = ["MLP", "Activation", "affine", "parameter_count"]
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
@@ -28,7 +28,7 @@ def parameter_count(layer_sizes: Sequence[int]) -> int:
     return sum((i + 1) * o for i, o in zip(layer_sizes[:-1], layer_sizes[1:], strict=True))
 
 
-def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """X W + b of every member; x (M, B, I), W (M, I, O), b (M, 1, O)."""
     if weight.shape[2] == 1 and weight.shape[0] > 1:
         # batched matrix products are at their worst with a single column: forward and backward of a network with one
@@ -111,12 +111,21 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
         x = stacked_input(x, self.members, self.in_features)
-        activate = _ACTIVATIONS[self.activation]
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if index:
-                x = activate(self.omega * x if self.activation == "sine" else x)
-            x = _affine(x, weight, bias)
+                x = self.activate(x)
+            x = affine(x, weight, bias)
         return x
+
+    def activate(self, x: Tensor) -> Tensor:
+        """The nonlinearity between two layers."""
+        return _ACTIVATIONS[self.activation](self.omega * x if self.activation == "sine" else x)
+
+    def jacobian(self, x: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+        """Predictions (M, B, O) and their derivatives in the trained parameters (M, B, O, P); see the module of it."""
+        from mlp_baselines.jacobian import jacobian
+
+        return jacobian(self, x, members)
 
     def flops(self) -> int:
         """Floating-point operations of one sample of one member, forward.

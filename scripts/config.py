@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from continual.adaptation import Adaptation
 from continual.models import StackedModel, parameter_counts
 from continual.run import Run
-from continual.stepping import Penalty
+from continual.stepping import Penalty, TrainingStep
 from continual.strategies import Strategy
 from continual.trackers import RunInfo, Tracker
 from continual.training import MakeOptimizer, Settings, make_optimizer
@@ -125,7 +125,7 @@ def build_parts(values: dict[str, Any]) -> _Parts:
         if not any(adaptation.widens for adaptation in adaptations):
             _check_range(model, curriculum.input_range)
         make = _partial(values["optimizer"])
-        make_optimizer(make, model)
+        optimizer = make_optimizer(make, model)
         settings = Settings(**values["training"])
         for adaptation in adaptations:
             adaptation.check(model, settings.steps, len(curriculum))
@@ -133,6 +133,7 @@ def build_parts(values: dict[str, Any]) -> _Parts:
         if penalty is not None:
             with torch.no_grad():  # whether it can be computed for this model
                 penalty(model, curriculum.tasks[0].train_inputs[:, :2])
+        TrainingStep(model, optimizer, penalty)  # whether they go together
         return _Parts(
             curriculum,
             model,

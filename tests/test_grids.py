@@ -8,7 +8,7 @@ import torch
 from scipy.interpolate import BSpline
 
 from kan import KAN, KANLayer
-from kan.grids import UNSEEN, insert_knots, is_nested, refined_grid, refit, sample_grid, widened
+from kan.grids import UNSEEN, continued, insert_knots, is_nested, refined_grid, refit, sample_grid, widened
 from kan.splines import basis, extend_grid, fit_coefficients, uniform_grid
 
 DOUBLE = torch.float64
@@ -120,6 +120,46 @@ def test_refit_keeps_the_function_on_samples_first_and_elsewhere_as_well_as_it_c
     torch.testing.assert_close(
         refit(coefficients, knots, fine, 3), insert_knots(coefficients, knots, fine, 3), rtol=0, atol=1e-10
     )
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_a_spline_is_continued_by_its_outermost_polynomials(order) -> None:
+    knots = extend_grid(torch.tensor([-1.0, -0.7, 0.1, 0.2, 1.0], dtype=DOUBLE), order).expand(1, 1, -1)
+    coefficients = torch.randn(1, 1, 4 + order, 1, dtype=DOUBLE)
+    further, longer = continued(coefficients, knots, order, reach=0.5)
+    inside = torch.linspace(-0.999, 0.999, 333, dtype=DOUBLE)
+    torch.testing.assert_close(
+        spline(further, longer, order, inside), spline(coefficients, knots, order, inside), rtol=0, atol=1e-12
+    )
+    for first, last, beyond in ((-1.0, -0.7, -1.99), (0.2, 1.0, 1.99)):
+        x = torch.linspace(first, last, 2 * order + 3, dtype=DOUBLE)[1:-1]
+        values = spline(coefficients, knots, order, x).flatten()
+        expected = np.polyval(np.polyfit(x.numpy(), values.numpy(), order), beyond)
+        found = spline(further, longer, order, torch.tensor([beyond], dtype=DOUBLE))
+        assert float(found) == pytest.approx(expected, rel=1e-6, abs=1e-7)
+
+
+def test_a_longer_grid_does_not_disturb_the_function() -> None:
+    """Not even where the spline is large, so that outside its grid it falls steeply to zero."""
+    layer = KANLayer(1, 1, 50, base="identity", dtype=DOUBLE)
+    x = torch.linspace(-1.0, 1.0, 1000, dtype=DOUBLE)[:, None]
+    with torch.no_grad():
+        layer.coefficients.copy_(
+            fit_coefficients(x, torch.exp(x).unsqueeze(-1) + 1e3 * (1.0 - x[..., None]), layer.knots[0], 3)
+        )
+        layer.base_weight.fill_(1e3)
+    before = layer(x).detach()
+    layer.update_grid(x, grid_eps=1.0, margin=0.1)
+    assert layer.grid_range == pytest.approx((-1.2, 1.2))
+    assert float((layer(x).detach() - before).abs().max()) < 1e-4
+
+
+def test_a_network_may_keep_the_grids_of_its_own_inputs() -> None:
+    model = KAN(2, 1, depth=3, members=2, dtype=DOUBLE)
+    before = [layer.knots.clone() for layer in model.layers]
+    model.update_grid(0.5 * torch.rand(2, 50, 2, dtype=DOUBLE), margin=0.1, hidden_only=True)
+    assert torch.equal(model.layer(0).knots, before[0])
+    assert not any(torch.equal(model.layer(index).knots, before[index]) for index in (1, 2))
 
 
 def test_three_samples_do_not_erase_what_was_learned_elsewhere() -> None:

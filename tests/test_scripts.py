@@ -176,6 +176,8 @@ MISTAKES = [
     (["curriculum.points_per_task=0"], "points_per_task must be at least 1"),
     (["optimizer.lr=0"], "the learning rate must be positive"),
     (["optimizer=lbfgs", "optimizer.lr=-1"], "lr"),
+    (["optimizer=levenberg_marquardt", "penalty=sparsity"], "LevenbergMarquardt takes no penalty"),
+    (["optimizer=levenberg_marquardt", "model=mlp", "optimizer.roughness=1e-7"], "needs a model with splines"),
     (["training.steps=0"], "training.steps"),
     (["model.grid_size=[1"], "can't read"),
     (["-m", "model.grid_size=5,0"], "grid_size must be at least 1 interval, got 0 (in the run with model.grid_size=0)"),

@@ -1,0 +1,64 @@
+r"""Derivatives of an MLP's predictions in all of its trained parameters, sample by sample.
+
+With a what enters an affine layer and z what leaves it, \(\partial y_q / \partial W_{i,o} = a_i \, \delta_{q,o}\) and
+\(\partial y_q / \partial b_o = \delta_{q,o}\), where \(\delta_{q,o} = \partial y_q / \partial z_o\) comes from one
+backward pass a prediction: no loop over samples, and nothing is batched over parameters.
+"""
+
+__all__ = ["jacobian"]
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from kan.members import stacked_input
+from mlp_baselines.mlp import MLP, affine
+
+
+def jacobian(model: MLP, x: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+    """Predictions and their derivatives in the trained parameters, without graph.
+
+    Args:
+        model: M members.
+        x: inputs, (M, B, I) or (B, I).
+        members: only these, M' of them, in this order; None for all.
+
+    Returns:
+        Predictions (M', B, Q) and the Jacobian (M', B, Q, P); its columns are the parameters that require a gradient,
+        in the order of `model.parameters()`, each as flattened from its second axis on.
+
+    Example:
+        >>> from mlp_baselines import MLP
+        >>> predictions, slopes = jacobian(MLP(2, 1, width=5, depth=2, members=3), torch.rand(7, 2))
+        >>> predictions.shape, slopes.shape
+        (torch.Size([3, 7, 1]), torch.Size([3, 7, 1, 21]))
+    """
+    x = stacked_input(x, model.members, model.in_features).detach()
+    chosen = slice(None) if members is None else torch.as_tensor(list(members), device=x.device)
+    x = x[chosen]
+    entering: list[Tensor] = []
+    leaving: list[Tensor] = []
+    for index, (weight, bias) in enumerate(zip(model.weights, model.biases, strict=True)):
+        with torch.enable_grad():
+            x = model.activate(x) if index else x
+            entering.append(x.detach())
+            x = affine(x, weight.detach()[chosen], bias.detach()[chosen])
+            leaving.append(x if index else x.requires_grad_())
+    predictions = x.detach()
+    *batch, outputs = predictions.shape
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    sizes = [parameter[0].numel() for parameter in trained]
+    result = predictions.new_empty(*batch, outputs, sum(sizes))
+    columns = dict(zip(trained, result.split(sizes, dim=3), strict=True))
+    for q in range(outputs):
+        unit = torch.zeros_like(predictions)
+        unit[..., q] = 1.0
+        deltas = [*torch.autograd.grad(x, leaving[:-1], unit, retain_graph=True), unit] if len(leaving) > 1 else [unit]
+        for a, delta, weight, bias in zip(entering, deltas, model.weights, model.biases, strict=True):
+            if weight in columns:
+                out = columns[weight][:, :, q].unflatten(-1, weight.shape[1:])
+                torch.mul(a.unsqueeze(3), delta.unsqueeze(2), out=out)
+            if bias in columns:
+                columns[bias][:, :, q] = delta
+    return predictions, result
