@@ -1,6 +1,8 @@
 """Test RMSE of every member on every task, pooled over whole test sets."""
 
-__all__ = ["Evaluator", "baseline_rmse"]
+__all__ = ["Errors", "Evaluator", "baseline_rmse"]
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +12,15 @@ from torch import Tensor
 from continual.metrics import rmse
 from continual.models import StackedModel
 from tasks import Curriculum
+
+
+class Errors(NamedTuple):
+    """Errors of every member on every task, (M, T) each, in units of the target; NaN where one is not finite."""
+
+    rmse: NDArray[np.float64]
+    """Root of the mean squared error, pooled over a task's test set."""
+    median: NDArray[np.float64]
+    """Root of the median squared error: what is typical, whatever a few points do."""
 
 
 class Evaluator:
@@ -30,14 +41,14 @@ class Evaluator:
         self._lengths = [task.test_inputs.shape[1] for task in curriculum.tasks]
 
     @torch.no_grad()
-    def __call__(self, model: StackedModel) -> NDArray[np.float64]:
-        """Test RMSE (M, T), in units of the target; NaN where a prediction is not finite."""
+    def __call__(self, model: StackedModel) -> Errors:
+        """Errors on all test sets."""
         pieces = zip(self._inputs.split(self._chunk, dim=1), self._targets.split(self._chunk, dim=1), strict=True)
-        errors = [(model(x).double() - y.double()).square().sum(dim=2) for x, y in pieces]
-        sums = [part.sum(dim=1) for part in torch.cat(errors, dim=1).split(self._lengths, dim=1)]
-        outputs = self._targets.shape[2]
-        pairs = zip(sums, self._lengths, strict=True)
-        return np.stack([rmse(total.cpu().numpy(), length * outputs) for total, length in pairs], axis=-1)
+        squares = torch.cat([(model(x).double() - y.double()).square() for x, y in pieces], dim=1)
+        columns = [each.flatten(1) for each in squares.split(self._lengths, dim=1)]
+        means = [rmse(each.sum(dim=1).cpu().numpy(), each.shape[1]) for each in columns]
+        medians = [rmse(each.median(dim=1).values.cpu().numpy(), 1) for each in columns]
+        return Errors(np.stack(means, axis=-1), np.stack(medians, axis=-1))
 
     @torch.no_grad()
     def predict(self, model: StackedModel, inputs: Tensor) -> Tensor:

@@ -23,12 +23,15 @@ class History:
         task: index of the task in training at each evaluation; -1 before the first.
         loss: mean squared training error at each evaluation, (M,) each; NaN before training.
         rmse: test RMSE at each evaluation, (M, T) each.
+        median: the same with the median over the samples in place of the mean, (M, T) each.
         rows: rows of R so far: the untrained model, then one after each task, (M, T) each.
         boundaries: training steps done when each task ended.
         predictions: at the view after each row of R, (M, P, O) each.
         outside: at each evaluation the share of each layer's inputs outside its grid, (M, L) each; models with grids
             only.
         parameters: trainable parameters of one member at each evaluation; they change where a model grows.
+        grid_sizes: intervals of the model's grids at each evaluation, where it has such; they change where it grows.
+        seconds: wall-clock time in optimizer steps by each evaluation.
         events: what changed the model, as (training steps done by then, what was done).
         portraits: arrays that show the model before each change that keeps some, in order.
         train_seconds: wall-clock time in optimizer steps.
@@ -39,11 +42,14 @@ class History:
     task: list[int] = field(default_factory=list)
     loss: list[Floats] = field(default_factory=list)
     rmse: list[Floats] = field(default_factory=list)
+    median: list[Floats] = field(default_factory=list)
     rows: list[Floats] = field(default_factory=list)
     boundaries: list[int] = field(default_factory=list)
     predictions: list[NDArray[Any]] = field(default_factory=list)
     outside: list[Floats] = field(default_factory=list)
     parameters: list[int] = field(default_factory=list)
+    grid_sizes: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
     events: list[tuple[int, str]] = field(default_factory=list)
     portraits: list[dict[str, NDArray[Any]]] = field(default_factory=list)
     train_seconds: float = 0.0
@@ -71,9 +77,12 @@ class History:
             "task": np.array(self.task),
             "loss": np.stack(self.loss, axis=1),
             "rmse": np.stack(self.rmse, axis=1),
+            "median": np.stack(self.median, axis=1),
             "boundaries": np.array(self.boundaries),
             "parameters": np.array(self.parameters),
         }
+        if self.grid_sizes:
+            arrays["grid_size"] = np.array(self.grid_sizes)
         if self.outside:
             arrays["outside"] = np.stack(self.outside, axis=1)
         for index, each in enumerate(self.portraits):
@@ -87,5 +96,5 @@ class History:
         return np.stack(self.rows, axis=1)
 
 
-_ARRAYS = ("loss", "rmse", "rows", "predictions", "outside")
-_LISTS = ("step", "task", "boundaries", "parameters", "events")
+_ARRAYS = ("loss", "rmse", "median", "rows", "predictions", "outside")
+_LISTS = ("step", "task", "boundaries", "parameters", "grid_sizes", "seconds", "events")

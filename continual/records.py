@@ -94,6 +94,11 @@ class Record:
         return float(self.fields["seconds"]["total"])
 
     @property
+    def seconds_along(self) -> NDArray[np.float64]:
+        """Wall-clock seconds in optimizer steps by each evaluation, for all members together, (E,)."""
+        return _from_json(self.fields["seconds"]["along"])
+
+    @property
     def events(self) -> list[tuple[int, str]]:
         """What changed the model while it trained: training steps done by then, and what was done."""
         return [(int(event["step"]), str(event["text"])) for event in self.fields.get("events", [])]
@@ -128,10 +133,11 @@ class Record:
         """Arrays of `curves.npz`.
 
         `step` (E,) training steps done, `task` (E,) index of the task in training (-1 before the first), `loss`
-        (M, E) training loss, `rmse` (M, E, T), `boundaries` (T,) steps done when each task ended. Where the inputs
-        are one-dimensional also the view: `view_inputs` (P,), `view_targets` (P, O), `predictions` (M, T+1, P, O)
-        after each task, `train_inputs` (M, T, N), `train_targets` (M, T, N, O). `parameters` (E,) trained by then. Of
-        networks of edges also `outside` (M, E, L), the share of each layer's inputs outside its grid; and if small
+        (M, E) training loss, `rmse` and `median` (M, E, T), the roots of the mean and of the median squared error,
+        `boundaries` (T,) steps done when each task ended, `parameters` (E,) trained by then. Where the inputs are
+        one-dimensional also the view: `view_inputs` (P,), `view_targets` (P, O), `predictions` (M, T+1, P, O) after
+        each task, `train_inputs` (M, T, N), `train_targets` (M, T, N, O). Of models with grids `grid_size` (E,) and
+        `outside` (M, E, L), the share of each layer's inputs outside its grid; of small networks of edges
         `portrait/…`, the functions on the edges at the end (see `kan.portrait`), and `portrait_0/…`, … before each
         pruning and the like.
         """

@@ -135,7 +135,7 @@ def _finish(run: Run, history: History, began: float) -> Record:
         "outside": history.outside[-1].mean(axis=0) if history.outside else None,
         "events": [{"step": step, "text": text} for step, text in history.events],
         "baseline_rmse": baseline_rmse(run.curriculum),
-        "seconds": {"total": time.perf_counter() - began, "train": history.train_seconds},
+        "seconds": {"total": time.perf_counter() - began, "train": history.train_seconds, "along": history.seconds},
         "device": _hardware(device),
         "threads": torch.get_num_threads(),
         "versions": {"python": platform.python_version(), **_versions()},

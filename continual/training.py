@@ -246,16 +246,21 @@ class _Loop:
         self.end_row(self.task + 1)
 
     def evaluate(self, task: int, loss: NDArray[np.float64]) -> None:
-        rmse = self.evaluator(self.model)
+        rmse, median = self.evaluator(self.model)
         # a prediction can overflow before the next loss does
         self.history.alive = self.history.alive & np.isfinite(rmse).all(axis=1)
-        rmse = np.where(self.history.alive[:, None], rmse, np.nan)
+        rmse, median = (np.where(self.history.alive[:, None], errors, np.nan) for errors in (rmse, median))
         done = task * self.settings.steps + self.step if task >= 0 else 0
         self.history.step.append(done)
         self.history.task.append(task)
         self.history.loss.append(loss)
         self.history.rmse.append(rmse)
+        self.history.median.append(median)
+        self.history.seconds.append(self.history.train_seconds)
         self.history.parameters.append(parameter_counts(self.model)["trainable"])
+        grid_size = getattr(self.model, "grid_size", None)
+        if grid_size is not None:
+            self.history.grid_sizes.append(grid_size)
         outside = getattr(self.model, "outside", None)
         if outside is not None:
             inputs = some_of(self.curriculum.tasks[max(task, 0)].train_inputs)

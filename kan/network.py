@@ -111,6 +111,11 @@ class KAN(EdgeNetwork):
         """The interval that the grid of every input covers."""
         return self.layer(0).grid_range
 
+    @property
+    def grid_size(self) -> int:
+        """Intervals G of the finest grid."""
+        return max(self.layer(index).grid_size for index in range(self.depth))
+
     def roughness(self) -> list[tuple[Tensor, Tensor]]:
         """Rows that say how far all splines are from polynomials; see `kan.roughness`."""
         from kan.roughness import roughness

@@ -217,21 +217,22 @@ def test_evaluation_does_not_depend_on_its_batches() -> None:
     seeds = [0, 1]
     model = kan(seeds, base="silu")
     curriculum = peaks(seeds, test_points=333)
-    whole = Evaluator(curriculum, chunk=10_000)(model)
+    whole = Evaluator(curriculum, chunk=10_000)(model).rmse
     for chunk in (1, 7, 333, 1000):
-        np.testing.assert_allclose(Evaluator(curriculum, chunk)(model), whole, rtol=1e-13)
+        np.testing.assert_allclose(Evaluator(curriculum, chunk)(model).rmse, whole, rtol=1e-13)
 
 
 def test_evaluation_is_the_plain_rmse() -> None:
     seeds = [0, 1]
     curriculum = toy_regions(generators_from(seeds, "data"), regions=3, test_points=50).to(DOUBLE)
     model = MLP(2, 1, members=2, dtype=DOUBLE)
-    result = Evaluator(curriculum, chunk=17)(model)
+    result, median = Evaluator(curriculum, chunk=17)(model)
     for m in range(2):
         for j, task in enumerate(curriculum.tasks):
             with torch.no_grad():
                 error = model(task.test_inputs)[m] - task.test_targets[m]
             assert result[m, j] == pytest.approx(float(error.square().mean().sqrt()), rel=1e-12)
+            assert median[m, j] == pytest.approx(float(error.abs().median()), rel=1e-12)
     baseline = baseline_rmse(curriculum)
     assert baseline[0, 1] == pytest.approx(float(curriculum.tasks[1].test_targets[0].std(correction=0)), rel=1e-12)
 
