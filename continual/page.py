@@ -4,6 +4,7 @@ __all__ = ["DEFINITIONS", "write_page"]
 
 import base64
 import os
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -66,6 +67,7 @@ def write_page(
     figures: Mapping[str, Path | Sequence[Path]],
     captions: Mapping[str, str],
     command: str,
+    tables: Mapping[str, Sequence[Path]] | None = None,
 ) -> Path:
     """Writes `index.html`: figures, table, definitions, runs, versions and hardware, in one file.
 
@@ -77,8 +79,9 @@ def write_page(
         title: heading of the page.
         figures: by name, the files of a figure, for example what `figures.save` returns; PNG files are embedded, all
             others linked.
-        captions: by the same names, what there is to see; a name that is missing has no caption.
+        captions: by the same names and those of the tables, what there is to see; a name that is missing has none.
         command: the command that made everything, shown under each figure.
+        tables: by name, the files of further tables; Markdown files are shown, all others linked.
 
     Returns:
         The path of the page.
@@ -90,6 +93,7 @@ def write_page(
         f"<h1>{escape(title)}</h1>",
         f'<p class="soft">{_count(records)}</p>',
         *(_figure(folder, name, found, captions.get(name, ""), command) for name, found in figures.items()),
+        *(_table_file(folder, name, paths, captions.get(name, "")) for name, paths in (tables or {}).items()),
         "<h2>Results</h2>",
         _table(folder, records),
         f'<p class="soft">{escape(LEGEND)}</p>',
@@ -166,6 +170,20 @@ def _table(folder: Path, records: Sequence[Record]) -> str:
         name, *cells = row.cells(with_total)
         body.append([_link(folder, row.record.folder, name), *map(escape, cells)])
     return _html_table(header(with_total), body)
+
+
+def _table_file(folder: Path, name: str, paths: Sequence[Path], caption: str) -> str:
+    """A table that was written as Markdown, with the paragraphs around it."""
+    parts = [f"<h2>{escape(name)}</h2>", f"<p>{escape(caption)}</p>" if caption else ""]
+    for block in next(p for p in paths if p.suffix == ".md").read_text(encoding="utf-8").strip().split("\n\n"):
+        if not block.startswith("|"):
+            parts.append(f'<p class="soft">{escape(block)}</p>')
+            continue
+        lines = [re.split(r"(?<!\\)\|", line)[1:-1] for line in block.splitlines()]
+        titles, _, *body = [[cell.strip().replace(r"\|", "|") for cell in line] for line in lines]
+        parts.append(_html_table(titles, [[escape(cell) for cell in line] for line in body]))
+    links = ", ".join(_link(folder, path, path.name) for path in paths)
+    return "\n".join([*parts, f'<p class="soft">{links}</p>'])
 
 
 def _structures(records: Sequence[Record]) -> str:

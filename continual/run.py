@@ -21,7 +21,7 @@ from continual.adaptation import Adaptation
 from continual.evaluation import baseline_rmse
 from continual.figures import run_summary, save
 from continual.history import History
-from continual.metrics import summarize
+from continual.metrics import METRICS, summarize
 from continual.models import StackedModel, parameter_counts, portrait
 from continual.progress import Progress
 from continual.records import Record, is_done, read_record, replace_file, write_record
@@ -162,14 +162,13 @@ def _view(curriculum: Curriculum) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _say_result(record: Record) -> None:
-    values = {name: summarize(record.metrics[name]).mean for name in ("learned_rmse", "final_rmse", "forgetting")}
+    names = ("learned_rmse", "final_rmse", "forgetting") if len(record.task_names) > 1 else ("final_rmse",)
+    values = [f"{METRICS[name][:-2]} {summarize(record.metrics[name]).mean:.2e}" for name in names]
     lost = int(record.diverged.sum())
     log.info(
-        "%s: learned RMSE %.2e, final RMSE %.2e, forgetting %.2e, %.1f s%s%s",
+        "%s: %s, %.1f s%s%s",
         record.name,
-        values["learned_rmse"],
-        values["final_rmse"],
-        values["forgetting"],
+        ", ".join(values),
         record.seconds,
         f", {lost} of {len(record.seeds)} members diverged" if lost else "",
         _outside(record),

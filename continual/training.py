@@ -174,6 +174,7 @@ class _Loop:
         self.history = History(alive=np.ones(model.members, dtype=bool))
         self.task = 0  # in training, or to begin next
         self.step = 0  # done within it
+        self.heard: set[Adaptation] = set()  # those that have said what they do in this task
         self.penalized = self.wants_penalty()
         self.begin_optimizer()
         self.saved = time.monotonic()
@@ -188,6 +189,7 @@ class _Loop:
         while self.task < len(self.curriculum):
             self.learn()
             self.task, self.step = self.task + 1, 0
+            self.heard.clear()
             self.save()
 
     def begin_optimizer(self) -> None:
@@ -210,7 +212,10 @@ class _Loop:
         for adaptation in self.adaptations:
             change = adaptation(Moment(self.model, self.task + 1, self.step, total, inputs))
             if change is not None:
-                log.info("task %d, step %d: %s", self.task + 1, self.step, change.text)
+                # the console hears of each kind once a task; log.txt has them all
+                level = logging.DEBUG if adaptation in self.heard else logging.INFO
+                self.heard.add(adaptation)
+                log.log(level, "task %d, step %d: %s", self.task + 1, self.step, change.text)
                 self.history.events.append((total, change.text))
                 if change.portrait is not None:
                     self.history.portraits.append(dict(change.portrait))

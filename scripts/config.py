@@ -27,7 +27,7 @@ from scripts.schema import ConfigError, check_config
 from tasks import Curriculum
 from tasks.sampling import generators_from
 
-_WITHOUT_EFFECT = ("experiment_name", "name", "results", "report", "sweep", "tracker")
+_WITHOUT_EFFECT = ("experiment_name", "name", "results", "report", "sweep", "tracker", "values")
 """Keys that can't change a run's result, and so are not part of its identity."""
 
 

@@ -40,15 +40,23 @@ def draw(config: DictConfig, folder: Path) -> None:
     }
     tables = write_tables(records, folder)
     structure = write_structures(records, folder)
+    more = {
+        name: instantiate({**node, "_partial_": True})(records, folder)
+        for name, node in report["tables"].items()
+        if node is not None
+    }
     title = report["title"] or f"{folder.name}: {len(records)} runs"
     command = " ".join(["python -m scripts.train", *_overrides(config)])
-    page = write_page(folder, records, title, figures, report["captions"], command)
+    page = write_page(folder, records, title, figures, report["captions"], command, more)
     pictures = {name: paths[0] for name, paths in figures.items()}
     instantiate(config.tracker).report(folder.name, folder, pictures, tables[0])
     print(f"\n{text_table(records)}\n")
     for name in missing:
         print(f"missing: {folder / name} has not finished")
-    for path in [*pictures.values(), tables[0], *([structure] if structure else []), page]:
+    for paths in more.values():
+        print(next(path for path in paths if path.suffix == ".md").read_text(encoding="utf-8"))
+    others = [*([structure] if structure else []), *(path for paths in more.values() for path in paths)]
+    for path in [*pictures.values(), tables[0], *others, page]:
         print(path)
 
 

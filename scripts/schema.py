@@ -44,6 +44,7 @@ class _Training(_Strict):
 class _Report(_Strict):
     title: str | None
     figures: dict[str, Node | None]  # null leaves one of the defaults out
+    tables: dict[str, Node | None]
     captions: dict[str, str]
 
 
@@ -56,6 +57,7 @@ class _Root(_Strict):
     threads: PositiveInt
     results: str
     sweep: dict[str, Any]
+    values: dict[str, Any]
     training: _Training
     report: _Report
     model: Node
@@ -115,6 +117,9 @@ def check_config(config: Node) -> None:
     for name, node in config["report"]["figures"].items():
         if node is not None:
             _check_node(node, f"report.figures.{name}", {"records"})
+    for name, node in config["report"]["tables"].items():
+        if node is not None:
+            _check_node(node, f"report.tables.{name}", {"records", "folder"})
 
 
 def _root_message(error: ValidationError, config: Node) -> str:
