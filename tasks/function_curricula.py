@@ -62,6 +62,7 @@ def function_fit(
     points: int = 1000,
     test_points: int = 4000,
     noise: float = 0.0,
+    normalize: bool = False,
 ) -> Curriculum:
     """One function on its whole domain as the only task: plain regression, as in most of the KAN paper.
 
@@ -71,11 +72,15 @@ def function_fit(
         points: training points, uniform on the domain, each member's its own; the paper has 1000.
         test_points: scrambled Sobol points, the same for all members.
         noise: standard deviation of the Gaussian noise on training targets.
+        normalize: show models the inputs scaled from the domain to [-1, 1], so that all functions have one input range;
+            targets are what they are.
 
     Raises:
         ValueError: an unknown function, or a count below 1.
     """
     target = target_function(function)
+    if normalize:
+        target = target.normalized()
     task = _task(target.formula, target.function, *_box(target), points, test_points, noise, generators)
     return Curriculum(f"{function} as a whole", [task], _range(target), _view(target))
 

@@ -1,5 +1,6 @@
 """Tasks and curricula: the settings of the papers, separation of test data, seeds, orders."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from tasks import Curriculum, Task, function_fit, gaussian_peaks, toy_regions, toy_sequence
 from tasks.functions import FUNCTIONS
+from tasks.paper_functions import PAPER_FUNCTIONS
 from tasks.sampling import even_points, generators_from
 
 
@@ -92,7 +94,7 @@ def test_target_functions_by_numpy() -> None:
         "phase_transition": np.tanh(5 * (x[:, 0] ** 4 + x[:, 1] ** 4 + x[:, 2] ** 4 - 1)),
         "distance": np.sqrt((x[:, 0] - x[:, 1]) ** 2 + (x[:, 2] - x[:, 3]) ** 2),
     }
-    assert {*formulas, "first_digit"} == set(FUNCTIONS)
+    assert {*formulas, "first_digit"} == set(PAPER_FUNCTIONS)
     for name, expected in formulas.items():
         target = FUNCTIONS[name]
         inputs = (positive if name == "quotient" else x)[:, : target.in_features]
@@ -121,6 +123,45 @@ def test_a_function_can_be_fitted_on_its_domain(name) -> None:
     torch.testing.assert_close(task.test_targets, target.function(task.test_inputs))
     assert task.train_targets.isfinite().all()
     assert (curriculum.view is not None) == (target.in_features == 1)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_normalized_inputs_fill_the_unit_box_and_targets_stay(name) -> None:
+    target = FUNCTIONS[name]
+    plain = function_fit(generators(), function=name, points=50, test_points=64, noise=0.1)
+    scaled = function_fit(generators(), function=name, points=50, test_points=64, noise=0.1, normalize=True)
+    assert scaled.input_range == (-1.0, 1.0)
+    assert scaled.name == plain.name
+    (a,), (b,) = plain.tasks, scaled.tasks
+    assert a.name == b.name
+    low, high = torch.tensor(target.domain, dtype=torch.float64).unbind(1)
+    for field in ("train", "test"):
+        x, z = getattr(a, f"{field}_inputs"), getattr(b, f"{field}_inputs")
+        assert float(z.abs().max()) <= 1.0
+        torch.testing.assert_close(z, (x - low) / (high - low) * 2 - 1, rtol=0, atol=1e-12)
+        torch.testing.assert_close(getattr(b, f"{field}_targets"), getattr(a, f"{field}_targets"), rtol=1e-9, atol=1e-9)
+    assert (scaled.view is None) == (plain.view is None)
+    if plain.view is not None and scaled.view is not None:
+        assert (float(scaled.view.inputs[0]), float(scaled.view.inputs[-1])) == (-1.0, 1.0)
+        if name != "first_digit":  # the view's points lie on its jumps
+            torch.testing.assert_close(scaled.view.targets, plain.view.targets)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_normalized_functions_never_leave_the_domain(name) -> None:
+    """Corners are met exactly, and no rounding carries a point beyond them."""
+    target = FUNCTIONS[name]
+    seen = []
+    spy = dataclasses.replace(target, function=lambda x: seen.append(x) or x[..., :1]).normalized()
+    draws = torch.rand(1000, target.in_features, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    corners = draws.round() * 2 - 1
+    close = torch.nextafter(corners, torch.zeros_like(corners))
+    low, high = torch.tensor(target.domain, dtype=torch.float64).unbind(1)
+    for z in (corners, close, draws * 2 - 1):
+        spy.function(z)
+        assert ((seen[-1] >= low) & (seen[-1] <= high)).all()
+    assert torch.equal(seen[0], torch.where(corners > 0, high, low))
+    assert target.normalized().function(corners).isfinite().all()
 
 
 @pytest.mark.parametrize("axis", [0, 1])
