@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from continual.least_squares import LeastSquares
 from continual.levenberg_marquardt import LevenbergMarquardt
 from continual.models import StackedModel
+from continual.staged import Staged
 
 Penalty = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
 """From a stack and inputs (M, B, I) to predictions (M, B, O) and what is added to the loss of each member, (M,)."""
@@ -27,6 +28,7 @@ class TrainingStep:
 
     On CUDA, steps of optimizers that never ask the host for a decision (Adam and its kin, SGD) are captured in a CUDA
     graph after a few ordinary ones and replayed from then on, as long as the shapes stay; the results are the same.
+    `Staged` is never captured: a graph would go on with the stage that it recorded.
 
     `LevenbergMarquardt` gets the least-squares problem itself in place of a closure, and refuses penalties.
 
@@ -60,7 +62,7 @@ class TrainingStep:
 
     def _make_capturable(self) -> bool:
         """Whether steps can be captured; asks the optimizer to keep its counters on the device."""
-        if self._device.type != "cuda":
+        if self._device.type != "cuda" or isinstance(self._optimizer, Staged):
             return False
         groups = self._optimizer.param_groups
         if all("capturable" in group for group in groups):

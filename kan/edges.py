@@ -76,6 +76,12 @@ class EdgeLayer(nn.Module):
         """Ends of the interval of inputs that the layer is made for, (M, I) each, in units of the inputs."""
         raise NotImplementedError
 
+    def outside(self, x: Tensor) -> Tensor:
+        """The share of inputs (M, B, I) that lie outside the `input_window`, (M,), between 0 and 1."""
+        low, high = (end.unsqueeze(1) for end in self.input_window())
+        slack = 1e-6 * (high - low)  # an end of the window may be off by rounding
+        return ((x < low - slack) | (x > high + slack)).double().mean(dim=(1, 2))
+
     def flops(self) -> int:
         """Floating-point operations of one sample of one member, forward."""
         raise NotImplementedError
@@ -317,11 +323,8 @@ class EdgeNetwork(nn.Module):
         Args:
             x: inputs of the network, (M, B, I) or (B, I).
         """
-        shares = []
-        for layer, inputs in zip(self.each_layer(), self.activations(x)[:-1], strict=True):
-            low, high = (end.unsqueeze(1) for end in layer.input_window())
-            slack = 1e-6 * (high - low)  # an end of the window may be off by rounding
-            shares.append(((inputs < low - slack) | (inputs > high + slack)).double().mean(dim=(1, 2)))
+        entering = self.activations(x)[:-1]
+        shares = [layer.outside(inputs) for layer, inputs in zip(self.each_layer(), entering, strict=True)]
         return torch.stack(shares, dim=1)
 
     def jacobian(self, x: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:

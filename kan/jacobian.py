@@ -12,9 +12,9 @@ the Jacobian where it belongs, once. Where the features are zero, and where edge
 its entries, exactly.
 """
 
-__all__ = ["jacobian"]
+__all__ = ["jacobian", "write_columns"]
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +61,7 @@ def jacobian(network: EdgeNetwork, x: Tensor, members: Sequence[int] | None = No
     delta = torch.eye(outputs, dtype=x.dtype, device=x.device).expand(*predictions.shape, outputs)
     for index in reversed(range(network.depth)):
         layer, inputs = network.layer(index), entering[index].detach()
-        _write_learned(layer, inputs, delta, columns)
+        write_columns(layer, inputs, delta.unsqueeze(3), columns)
         if layer.symbolic is not None and layer.symbolic.affine.requires_grad:
             slopes = _formula_slopes(layer.symbolic, layer.mask, inputs)
             out = columns[layer.symbolic.affine].unflatten(-1, slopes.shape[2:])
@@ -76,8 +76,16 @@ def jacobian(network: EdgeNetwork, x: Tensor, members: Sequence[int] | None = No
     return predictions, result
 
 
-def _write_learned(layer: EdgeLayer, x: Tensor, delta: Tensor, columns: dict[nn.Parameter, Tensor]) -> None:
-    """Writes the columns of a layer's own parameters: inputs (M, B, I), delta (M, B, Q, O)."""
+def write_columns(layer: EdgeLayer, x: Tensor, delta: Tensor, columns: Mapping[nn.Parameter, Tensor]) -> None:
+    r"""Writes the columns of a layer's own parameters.
+
+    Args:
+        layer: M members.
+        x: what enters it, (M, B, I).
+        delta: derivatives of the predictions in the values of its edges, (M, B, Q, I, O); (M, B, Q, 1, O) where the
+            edges of an output are summed.
+        columns: where the columns of each trained parameter go, (M, B, Q, numbers of the parameter).
+    """
     own = {name: p for name, p in layer.named_parameters(recurse=False) if p.requires_grad}
     if not own:
         return
@@ -87,10 +95,10 @@ def _write_learned(layer: EdgeLayer, x: Tensor, delta: Tensor, columns: dict[nn.
         out = columns[parameter].unflatten(-1, parameter.shape[1:])
         if len(layer.AXES[name]) == 3:  # one number an edge, on all of its features
             edges = torch.einsum("mbif,mifo->mbio", features, slopes)
-            torch.mul(delta.unsqueeze(3), edges.unsqueeze(2), out=out)
+            torch.mul(delta, edges.unsqueeze(2), out=out)
         else:  # one number a feature, in their order
             count = parameter.shape[2]
-            torch.mul(delta[:, :, :, None, None], features[:, :, None, :, :count, None], out=out)
+            torch.mul(delta.unsqueeze(4), features[:, :, None, :, :count, None], out=out)
             slopes = slopes[:, :, :count]
             if not bool((slopes == 1.0).all()):
                 out.mul_(slopes[:, None, None])

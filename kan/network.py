@@ -1,6 +1,6 @@
 """The Kolmogorov-Arnold network: layers in a row."""
 
-__all__ = ["KAN"]
+__all__ = ["KAN", "usable"]
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -182,7 +182,7 @@ class KAN(EdgeNetwork):
         for index in range(self.depth):
             layer = self.layer(index)
             if index:
-                inputs = _usable(layer, inputs, margin)
+                inputs = usable(layer, inputs, margin)
             added += layer.extend_domain(inputs, margin=margin)
             inputs = layer(inputs)
         return added
@@ -196,7 +196,7 @@ class KAN(EdgeNetwork):
         for index in range(self.depth):
             layer = self.layer(index)
             if index:
-                inputs = _usable(layer, inputs)
+                inputs = usable(layer, inputs)
             try:
                 change(layer, inputs)
             except ValueError as error:
@@ -215,7 +215,7 @@ class KAN(EdgeNetwork):
         }
 
 
-def _usable(layer: KANLayer, inputs: Tensor, margin: float | None = None) -> Tensor:
+def usable(layer: KANLayer, inputs: Tensor, margin: float | None = None) -> Tensor:
     """What enters a hidden layer, without what members that diverged make of the samples.
 
     Theirs are replaced by points of their own grid, which changes nothing for them: a seed that is lost must not stop

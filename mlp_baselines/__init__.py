@@ -1,6 +1,7 @@
-"""Baselines: the MLP family, and how its width is matched to the budget of another model."""
+"""Baselines: the MLP family, the local control, and how their width is matched to the budget of another model."""
 
-__all__ = ["MLP", "matched_mlp"]
+__all__ = ["MLP", "SplineMLP", "matched_mlp", "matched_spline_mlp"]
 
-from mlp_baselines.matching import matched_mlp
+from mlp_baselines.matching import matched_mlp, matched_spline_mlp
 from mlp_baselines.mlp import MLP
+from mlp_baselines.spline_mlp import SplineMLP

@@ -2,7 +2,8 @@ r"""Derivatives of an MLP's predictions in all of its trained parameters, sample
 
 With a what enters an affine layer and z what leaves it, \(\partial y_q / \partial W_{i,o} = a_i \, \delta_{q,o}\) and
 \(\partial y_q / \partial b_o = \delta_{q,o}\), where \(\delta_{q,o} = \partial y_q / \partial z_o\) comes from one
-backward pass a prediction: no loop over samples, and nothing is batched over parameters.
+backward pass a prediction: no loop over samples, and nothing is batched over parameters. Activations with parameters of
+their own are edges, one a unit, and theirs come from the same passes (`kan.jacobian`).
 """
 
 __all__ = ["jacobian"]
@@ -12,6 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from kan.edges import EdgeLayer
+from kan.jacobian import write_columns
 from kan.members import stacked_input
 from mlp_baselines.mlp import MLP, affine
 
@@ -37,11 +40,15 @@ def jacobian(model: MLP, x: Tensor, members: Sequence[int] | None = None) -> tup
     x = stacked_input(x, model.members, model.in_features).detach()
     chosen = slice(None) if members is None else torch.as_tensor(list(members), device=x.device)
     x = x[chosen]
+    units = model.units(members)
     entering: list[Tensor] = []
     leaving: list[Tensor] = []
+    activated: list[Tensor] = []
     for index, (weight, bias) in enumerate(zip(model.weights, model.biases, strict=True)):
         with torch.enable_grad():
-            x = model.activate(x) if index else x
+            if index:
+                x = units[index - 1](x)
+                activated.append(x)
             entering.append(x.detach())
             x = affine(x, weight.detach()[chosen], bias.detach()[chosen])
             leaving.append(x if index else x.requires_grad_())
@@ -51,14 +58,26 @@ def jacobian(model: MLP, x: Tensor, members: Sequence[int] | None = None) -> tup
     sizes = [parameter[0].numel() for parameter in trained]
     result = predictions.new_empty(*batch, outputs, sum(sizes))
     columns = dict(zip(trained, result.split(sizes, dim=3), strict=True))
+    learned = [index for index, unit in enumerate(units) if isinstance(unit, EdgeLayer)]
+    wanted = [*leaving[:-1], *(activated[index] for index in learned)]
+    into_units: list[list[Tensor]] = []  # of each prediction, by what leaves the units
     for q in range(outputs):
         unit = torch.zeros_like(predictions)
         unit[..., q] = 1.0
-        deltas = [*torch.autograd.grad(x, leaving[:-1], unit, retain_graph=True), unit] if len(leaving) > 1 else [unit]
+        pulled = torch.autograd.grad(x, wanted, unit, retain_graph=True) if wanted else ()
+        deltas = [*pulled[: len(leaving) - 1], unit]
+        into_units.append(list(pulled[len(leaving) - 1 :]))
         for a, delta, weight, bias in zip(entering, deltas, model.weights, model.biases, strict=True):
             if weight in columns:
                 out = columns[weight][:, :, q].unflatten(-1, weight.shape[1:])
                 torch.mul(a.unsqueeze(3), delta.unsqueeze(2), out=out)
             if bias in columns:
                 columns[bias][:, :, q] = delta
+    for index, *each in zip(learned, *into_units, strict=True):
+        layer, original = units[index], model.units()[index]
+        assert isinstance(layer, EdgeLayer)
+        assert isinstance(original, EdgeLayer)
+        own = zip(layer.parameters(), original.parameters(), strict=True)
+        places = {ours: columns[theirs] for ours, theirs in own if theirs in columns}
+        write_columns(layer, leaving[index].detach(), torch.stack(each, dim=2).unsqueeze(4), places)
     return predictions, result

@@ -1,6 +1,6 @@
 """Matching an MLP to the budget of another model: the width that comes closest in parameters or FLOPs."""
 
-__all__ = ["Budget", "closest_width", "matched_mlp"]
+__all__ = ["Budget", "closest_width", "matched_mlp", "matched_spline_mlp"]
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
@@ -8,8 +8,11 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Generator, nn
 
+from kan.engines import Engine
 from kan.members import layer_sizes
-from mlp_baselines.mlp import MLP, Activation, parameter_count
+from kan.reference import Base
+from mlp_baselines.mlp import MLP, Activation, parameter_count, product_flops
+from mlp_baselines.spline_mlp import Initialization, SplineMLP, unit_costs
 
 Budget = Literal["parameters", "flops"]
 
@@ -41,6 +44,32 @@ def closest_width(cost: Callable[[int], int], budget: int) -> int:
         middle = (low + high) // 2
         low, high = (middle + 1, high) if cost(middle) < budget else (low, middle)
     return high - 1 if high > 1 and budget - cost(high - 1) <= cost(high) - budget else high
+
+
+def _matched_width(
+    in_features: int,
+    out_features: int,
+    reference: Reference,
+    depth: int,
+    budget: Budget,
+    unit_parameters: int,
+    unit_flops: int,
+) -> int:
+    """The width whose cost comes closest to the reference's, given what the activation of a hidden unit costs."""
+    if budget not in ("parameters", "flops"):
+        raise ValueError(f"budget must be parameters or flops, got {budget!r}")
+    model: Any = reference(in_features=in_features, out_features=out_features)
+
+    def cost(width: int) -> int:
+        sizes = layer_sizes(in_features, out_features, width, depth)
+        units = sum(sizes[1:-1])
+        if budget == "flops":
+            return product_flops(sizes) + unit_flops * units
+        return parameter_count(sizes) + unit_parameters * units
+
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    target = int(model.flops()) if budget == "flops" else trainable
+    return closest_width(cost, target) if depth > 1 else 1
 
 
 def matched_mlp(
@@ -77,25 +106,75 @@ def matched_mlp(
     Raises:
         ValueError: an unknown budget, or what `MLP` raises.
     """
-    if budget not in ("parameters", "flops"):
-        raise ValueError(f"budget must be parameters or flops, got {budget!r}")
-    model: Any = reference(in_features=in_features, out_features=out_features)
-
-    def cost(width: int) -> int:
-        sizes = layer_sizes(in_features, out_features, width, depth)
-        if budget == "flops":
-            return MLP(in_features, out_features, layer_sizes=sizes, device=torch.device("meta")).flops()
-        return parameter_count(sizes)
-
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    target = int(model.flops()) if budget == "flops" else trainable
     return MLP(
         in_features,
         out_features,
-        width=closest_width(cost, target) if depth > 1 else 1,
+        width=_matched_width(in_features, out_features, reference, depth, budget, 0, 1),
         depth=depth,
         activation=activation,
         omega=omega,
+        members=members,
+        generators=generators,
+        dtype=dtype,
+        device=device,
+    )
+
+
+def matched_spline_mlp(
+    in_features: int,
+    out_features: int,
+    reference: Reference,
+    depth: int = 2,
+    grid_size: int = 10,
+    spline_order: int = 3,
+    *,
+    budget: Budget = "parameters",
+    grid_range: tuple[float, float] = (-3.0, 3.0),
+    base: Base = "silu",
+    train_base_weight: bool = True,
+    initialization: Initialization = "silu",
+    engine: Engine = "auto",
+    members: int = 1,
+    generators: Sequence[Generator] | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+) -> SplineMLP:
+    """A `SplineMLP` of this depth and grid with the width that comes closest to the reference's budget.
+
+    Args:
+        in_features: input features I.
+        out_features: output features O.
+        reference: builds the model to match from `in_features` and `out_features`.
+        depth: layers with weights of the MLP.
+        grid_size: see `SplineMLP`.
+        spline_order: see `SplineMLP`.
+        budget: see `matched_mlp`.
+        grid_range: see `SplineMLP`.
+        base: see `SplineMLP`.
+        train_base_weight: see `SplineMLP`.
+        initialization: see `SplineMLP`.
+        engine: see `SplineMLP`.
+        members: independent replicas M.
+        generators: one source of randomness a member; torch's global one by default.
+        dtype: of parameters and computation.
+        device: of parameters and computation.
+
+    Raises:
+        ValueError: an unknown budget, or what `SplineMLP` raises.
+    """
+    costs = unit_costs(grid_size, spline_order, base, train_base_weight)
+    return SplineMLP(
+        in_features,
+        out_features,
+        _matched_width(in_features, out_features, reference, depth, budget, *costs),
+        depth,
+        grid_size,
+        spline_order,
+        grid_range=grid_range,
+        base=base,
+        train_base_weight=train_base_weight,
+        initialization=initialization,
+        engine=engine,
         members=members,
         generators=generators,
         dtype=dtype,

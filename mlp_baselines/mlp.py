@@ -1,6 +1,6 @@
 """The multilayer perceptron, for M members at once."""
 
-__all__ = ["MLP", "Activation", "affine", "parameter_count"]
+__all__ = ["MLP", "Activation", "affine", "parameter_count", "product_flops"]
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
@@ -26,6 +26,11 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 def parameter_count(layer_sizes: Sequence[int]) -> int:
     r"""Weights and biases of an MLP, \(\sum_l (n_l + 1) \, n_{l+1}\)."""
     return sum((i + 1) * o for i, o in zip(layer_sizes[:-1], layer_sizes[1:], strict=True))
+
+
+def product_flops(layer_sizes: Sequence[int]) -> int:
+    r"""Multiplications and additions of an MLP's affine layers, \(\sum_l 2 n_l \, n_{l+1}\); see `MLP.flops`."""
+    return sum(2 * i * o for i, o in zip(layer_sizes[:-1], layer_sizes[1:], strict=True))
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -111,14 +116,19 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
         x = stacked_input(x, self.members, self.in_features)
+        units = self.units()
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if index:
-                x = self.activate(x)
+                x = units[index - 1](x)
             x = affine(x, weight, bias)
         return x
 
+    def units(self, members: Sequence[int] | None = None) -> Sequence[Callable[[Tensor], Tensor]]:
+        """The nonlinearity of every hidden layer, for some members or all, (M, B, J) to (M, B, J)."""
+        return [self.activate] * (self.depth - 1)
+
     def activate(self, x: Tensor) -> Tensor:
-        """The nonlinearity between two layers."""
+        """The activation, at each number."""
         return _ACTIVATIONS[self.activation](self.omega * x if self.activation == "sine" else x)
 
     def jacobian(self, x: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
@@ -133,8 +143,7 @@ class MLP(nn.Module):
         A multiplication and an addition for each weight, an addition for each bias folded into the first product,
         one operation for each activation.
         """
-        products = sum(2 * i * o for i, o in zip(self.layer_sizes[:-1], self.layer_sizes[1:], strict=True))
-        return products + sum(self.layer_sizes[1:-1])
+        return product_flops(self.layer_sizes) + sum(self.layer_sizes[1:-1])
 
     def describe(self) -> dict[str, Any]:
         """What records and figures say about the model, in plain types."""

@@ -112,6 +112,7 @@ def test_config_defaults_are_those_of_the_code() -> None:
         (["model=kan_chebyshev"], "model", kan.ChebyshevKAN),
         (["model=kan_fourier"], "model", kan.FourierKAN),
         (["model=mlp"], "model", mlp_baselines.MLP),
+        (["model=spline_mlp"], "model", mlp_baselines.SplineMLP),
         (["curriculum=gaussian_peaks"], "curriculum", tasks.gaussian_peaks),
         (["curriculum=function"], "curriculum", tasks.function_fit),
         (["curriculum=toy_regions"], "curriculum", tasks.toy_regions),
@@ -127,6 +128,31 @@ def test_config_defaults_are_those_of_the_code() -> None:
             if key != "_target_":
                 default = parameters[key].default
                 assert value == (list(default) if isinstance(default, tuple) else default), key
+
+
+def test_defaults_of_the_matched_control_are_those_of_the_control() -> None:
+    node, plain_node = values("model=spline_mlp_matched")["model"], values("model=spline_mlp")["model"]
+    shared = set(node) - {"_target_", "budget", "reference"}
+    assert shared == set(plain_node) - {"_target_", "width", "layer_sizes"}
+    assert all(node[key] == plain_node[key] for key in shared)
+
+
+def test_stages_have_the_settings_of_the_optimizers_alone_and_can_be_set() -> None:
+    node = values("optimizer=adam_lbfgs")["optimizer"]
+    for stage, alone in (("first", "adam"), ("then", "lbfgs")):
+        settings = {key: value for key, value in node[stage].items() if key != "_partial_"}
+        assert settings == values(f"optimizer={alone}")["optimizer"]
+    parts = build_parts(values("optimizer=adam_lbfgs", "optimizer.first.lr=0.003", "optimizer.switch_at=7"))
+    staged = parts.make(parts.model.parameters())
+    assert (staged.switch_at, staged.param_groups[0]["lr"]) == (7, 0.003)
+    for override, message in (
+        ("+optimizer.then.history=3", "optimizer.then.history is not a config key; did you mean history_size?"),
+        ("optimizer.first.lr=fast", "optimizer.first.lr"),
+        ("optimizer.then.lr=0", "lr must be > 0"),
+        ("optimizer.switch_at=0", "switch_at must be at least 1"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            build_parts(values("optimizer=adam_lbfgs", override))
 
 
 def test_identity() -> None:

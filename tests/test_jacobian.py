@@ -11,7 +11,7 @@ from kan.roughness import derivative_jumps, roughness
 from kan.splines import extend_grid, fit_coefficients, uniform_grid
 from kan.symbolic import fix_symbolic
 from kan.variants import RBFKAN, ChebyshevKAN, FourierKAN
-from mlp_baselines import MLP
+from mlp_baselines import MLP, SplineMLP
 
 DOUBLE = torch.float64
 M = 2
@@ -66,6 +66,14 @@ def sines() -> MLP:
     return model
 
 
+def splines_only() -> SplineMLP:
+    options = {"grid_size": 4, "grid_range": (-0.6, 0.6), "base": "zero", "initialization": "noise"}
+    model = SplineMLP(2, 1, width=3, depth=3, members=M, dtype=DOUBLE, **options)
+    model.splines[0].coefficients.requires_grad_(False)
+    model.weights[2].requires_grad_(False)
+    return model
+
+
 class Plain(nn.Module):
     """No model of the suite: two layers written out, one parameter of them in no use."""
 
@@ -97,6 +105,9 @@ MODELS = {
     "MLP": lambda: MLP(2, 2, width=4, depth=3, activation="tanh", members=M, dtype=DOUBLE),
     "MLP, sine, frozen parts": lambda: sines(),
     "MLP, one layer": lambda: MLP(2, 2, depth=1, members=M, dtype=DOUBLE),
+    "spline MLP": lambda: SplineMLP(2, 2, width=3, depth=3, grid_size=4, members=M, dtype=DOUBLE),
+    "spline MLP, splines only, one output": lambda: splines_only(),
+    "spline MLP, one layer": lambda: SplineMLP(2, 2, depth=1, members=M, dtype=DOUBLE),
     "MLP, one output": lambda: MLP(2, 1, width=4, depth=2, activation="silu", members=M, dtype=DOUBLE),
     "Plain": Plain,
 }

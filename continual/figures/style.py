@@ -63,15 +63,16 @@ RC: Any = {
     "text.usetex": False,
 }
 
-# Cool hues for KANs, warm ones for MLPs, purples and greys for whatever else is compared; colours of Okabe & Ito and of
-# Paul Tol, which stay apart under the common forms of colour blindness.
+# Cool hues for KANs, warm ones for MLPs, purples for those between them, greys and browns for whatever else is
+# compared; colours of Okabe & Ito and of Paul Tol, which stay apart under the common forms of colour blindness.
 PALETTES = {
     "KAN": ("#0072b2", "#009e73", "#56b4e9", "#332288", "#44aa99", "#003c57", "#7a8fd0", "#117733"),
     "MLP": ("#d55e00", "#e69f00", "#882255", "#cc79a7", "#7a3b00", "#b2182b", "#f4a582", "#cc6677"),
+    "spline MLP": ("#6a51a3", "#aa4499", "#9e9ac8", "#3f007d"),
 }
 SPARE = (
-    ("#6a51a3", "#aa4499", "#9e9ac8", "#3f007d"),
     ("#555555", "#999933", "#a6a6a6", "#ddcc77"),
+    ("#000000", "#661100", "#bbbbbb", "#6699cc"),
 )
 MARKERS = "osD^vPX<>*"
 
