@@ -31,8 +31,8 @@ half decades sits in another minimum, which a finer grid can't mend, and says no
 
 
 def stuck_members(errors: Array, stuck: float = STUCK) -> NDArray[np.bool_]:
-    """Which members are stuck, see `STUCK`, or diverged from the start; of errors (M, S), of which NaN don't count."""
-    reached = np.where(np.isfinite(errors), errors, np.inf).min(axis=1)
+    """Which members are stuck, see `STUCK`, or diverged from the start; of errors (M, S), positive where they count."""
+    reached = np.where(errors > 0, errors, np.inf).min(axis=1)
     return ~np.isfinite(reached) | (reached > stuck * reached.min())
 
 

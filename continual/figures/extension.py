@@ -51,9 +51,10 @@ def extension(records: Sequence[Record], samples: int = 1000, fit_from: int = 5)
         "new grid, with its number of intervals G. Where series take different numbers of steps for the same grids, "
         "every stage has the same width. Middle: test error at the end of each stage; filled markers: root of the mean "
         "squared error; hollow ones: of the median squared error, which a few points outside the trained range can't "
-        f"spoil; dashed: G^-{order + 1} and dotted: G^-{order} from the first medians with G ≥ {fit_from}; vertical: as "
-        f"many trained parameters as numbers to learn ({samples} samples × outputs). Below: wall-clock time of an "
-        "optimizer step, the median over each stage's evaluations, by the number of seeds trained side by side."
+        f"spoil; dashed: G^-{order + 1} and dotted: G^-{order} from the first medians with G ≥ {fit_from}; vertical: "
+        f"as many trained parameters as numbers to learn ({samples} samples × outputs). Below: wall-clock time of a "
+        "training step with what it does to the grids, the median over each stage's evaluations, by the number of "
+        "seeds trained side by side."
     )
     across = len(columns)
     figure, panels = panel_sheet(3 * across, across, SIZE, (0.65, 0.62), _entries(look, order), notes)
@@ -103,7 +104,7 @@ def _draw_training(axes: Axes, records: Sequence[Record], look: Looks) -> None:
         curves, colour = record.curves, _style(record, look).colour
         x = curves["step"].astype(np.float64)
         x = _progress(x, found) if aligned else x
-        train = np.sqrt(curves["loss"])
+        train = np.sqrt(np.where(curves["loss"] > 0, curves["loss"], np.nan))
         axes.plot(x, band(train)[1], color=colour, linewidth=0.9, alpha=0.4, zorder=1.5, gid="train")
         stuck = stuck_members(np.stack([stage.rmse for stage in found], axis=1))
         test = curves["rmse"].mean(axis=-1)

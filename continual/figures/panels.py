@@ -96,7 +96,7 @@ def spread_line(
     Args:
         axes: where.
         x: (S,).
-        values: (M, S); what is not finite does not count.
+        values: (M, S); what is not finite or not positive does not count.
         colour: of everything.
         stuck: members that are no part of the band, (M,); they are part of the median.
         shade: opacity of the band.
@@ -107,6 +107,7 @@ def spread_line(
         Every number that was drawn.
     """
     x, array = np.asarray(x), np.asarray(values, dtype=np.float64)
+    array = np.where(array > 0, array, np.nan)  # the others have no place on a logarithmic axis
     lost = np.zeros(len(array), dtype=bool) if stuck is None else stuck
     low, _, high = band(array[~lost])
     middle = band(array)[1]

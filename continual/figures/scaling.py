@@ -107,7 +107,7 @@ def _draw(axes: Axes, fits: Sequence[ScalingFit], look: Looks, count: str, fit_f
             markeredgewidth=0,
         )
         shown += list(drawn)
-    size_axis(axes, [float(size) for fit in fits for size in fit.series.sizes(count)], COUNTS[count], ticks=5)
+    size_axis(axes, [float(size) for fit in fits for size in fit.series.sizes(count)], COUNTS[count], ticks=4)
     error_axis(axes.yaxis, shown)
     if any(np.isfinite(shown)):
         _draw_guides(axes, [fit.series for fit in fits], count, fit_from)

@@ -195,7 +195,7 @@ def band(values: ArrayLike, quantiles: Sequence[float] = (BAND[0], 0.5, BAND[1])
         Shape (len(quantiles), ...).
     """
     array = np.asarray(values, dtype=np.float64)
-    flat = array.reshape(len(array), -1)
+    flat = array.reshape(len(array), int(np.prod(array.shape[1:])))
     finite = np.isfinite(flat)
     result = np.full((len(quantiles), flat.shape[1]), np.nan)
     if len(flat) == 0:
