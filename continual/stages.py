@@ -1,6 +1,6 @@
 """The stages of a run whose model grows: what it had reached at the end of each, for curves of error against size."""
 
-__all__ = ["Stage", "best_stage", "stages"]
+__all__ = ["Stage", "best_stage", "pareto_front", "stages"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,3 +80,19 @@ def best_stage(records: Sequence[Record]) -> tuple[Record, Stage] | None:
     """The stage with the lowest test RMSE of the median member among those of all records; None without records."""
     every = [(record, stage) for record in records for stage in stages(record)]
     return min(every, key=lambda found: found[1].typical) if every else None
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Which points no other beats: none as small or smaller has as low or lower an error.
+
+    Args:
+        points: (size, error) of each; those that are not finite are left out.
+
+    Returns:
+        Their indices by ascending size, so that errors fall; of equal points the first.
+    """
+    front: list[int] = []
+    for index in sorted(range(len(points)), key=lambda i: points[i]):
+        if np.isfinite(points[index]).all() and (not front or points[index][1] < points[front[-1]][1]):
+            front.append(index)
+    return front

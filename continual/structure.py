@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from continual.records import Record, replace_file
-from continual.tables import format_value
+from continual.tables import format_value, markdown_table
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,7 @@ def write_structures(records: Sequence[Record], folder: Path) -> Path | None:
     found = structures(records)
     if not found:
         return None
-    lines = [list(HEADER), ["---"] * len(HEADER)]
-    lines += [[cell.replace("|", r"\|") for cell in cells(structure)] for structure in found]
-    text = "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    text = markdown_table(HEADER, [cells(structure) for structure in found], left=len(HEADER))
     target = folder / "structure.md"
     replace_file(target, lambda path: path.write_text(text, encoding="utf-8"))
     return target

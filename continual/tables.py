@@ -7,8 +7,11 @@ __all__ = [
     "format_interval",
     "format_value",
     "header",
+    "markdown_table",
+    "raw",
     "rows",
     "text_table",
+    "write_csv",
     "write_tables",
 ]
 
@@ -184,22 +187,28 @@ def _aligned(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]
     return lines
 
 
-def _markdown(records: Sequence[Record]) -> str:
-    with_total = has_frozen(records)
-    titles = header(with_total)
-    lines = [
-        titles,
-        ["---", *["---:"] * (len(titles) - 1)],
-        *(row.cells(with_total) for row in rows(records)),
-    ]
-    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return f"{table}\n\n{LEGEND}\n"
+def markdown_table(titles: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A table in Markdown, the first `left` columns to the left and the others, numbers, to the right."""
+    lines = [titles, ["---"] * left + ["---:"] * (len(titles) - left), *body]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
-def _raw(value: Any) -> Any:
-    """A number as the CSV holds it: every digit, and an empty field for NaN."""
+def raw(value: Any) -> Any:
+    """A number as a CSV holds it: every digit, and an empty field for NaN."""
     number = value.item() if hasattr(value, "item") else value
     return "" if isinstance(number, float) and math.isnan(number) else number
+
+
+def write_csv(content: Sequence[Mapping[str, Any]], target: Path) -> None:
+    """Writes rows of the same columns as a CSV, in one rename."""
+
+    def write(path: Path) -> None:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(content[0]) if content else ["model"], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(content)
+
+    replace_file(target, write)
 
 
 def _csv_row(row: Row, axes: Sequence[str]) -> dict[str, Any]:
@@ -217,7 +226,7 @@ def _csv_row(row: Row, axes: Sequence[str]) -> dict[str, Any]:
         "diverged": int(record.diverged.sum()),
     }
     for name, summary in row.metrics.items():
-        content |= {f"{name}_{part}": _raw(value) for part, value in summary._asdict().items()}
+        content |= {f"{name}_{part}": raw(value) for part, value in summary._asdict().items()}
     return content
 
 
@@ -231,14 +240,9 @@ def write_tables(records: Sequence[Record], folder: Path) -> list[Path]:
         The two paths, CSV first.
     """
     axes = list(dict.fromkeys(axis for record in records for axis in record.sweep))
-    content = [_csv_row(row, axes) for row in rows(records)]
-
-    def write_csv(path: Path) -> None:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(content[0]) if content else ["model"], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(content)
-
-    replace_file(folder / "table.csv", write_csv)
-    replace_file(folder / "table.md", lambda path: path.write_text(_markdown(records), encoding="utf-8"))
+    write_csv([_csv_row(row, axes) for row in rows(records)], folder / "table.csv")
+    with_total = has_frozen(records)
+    table = markdown_table(header(with_total), [row.cells(with_total) for row in rows(records)])
+    text = f"{table}\n{LEGEND}\n"
+    replace_file(folder / "table.md", lambda path: path.write_text(text, encoding="utf-8"))
     return [folder / "table.csv", folder / "table.md"]

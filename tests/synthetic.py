@@ -1,6 +1,6 @@
 """Synthetic run records that look like the suite's own, for tests of everything that only reads records."""
 
-__all__ = ["centres", "five_peaks", "grid_depth", "toy_functions", "write_run"]
+__all__ = ["centres", "five_peaks", "grid_depth", "power_law", "toy_functions", "write_growing", "write_run"]
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -260,3 +260,89 @@ def toy_functions(folder: Path, functions: int = 3, members: int = 3, models: in
                 )
             )
     return records
+
+
+def write_growing(
+    folder: Path,
+    errors: np.ndarray,
+    *,
+    function: str = "exp(sin(πx) + y²)",
+    series: str = "KAN, Levenberg–Marquardt",
+    grids: Sequence[int] | None = (3, 5, 10, 20),
+    layer_sizes: Sequence[int] = (2, 1, 1),
+    parameters: Sequence[int] | None = None,
+    steps: int = 20,
+    group: str | None = None,
+    order: int = 0,
+    seeds: Sequence[int] | None = None,
+) -> Record:
+    """Writes a run whose model grows in stages of equal length, with the errors that it is to have at their ends.
+
+    Args:
+        folder: the run's folder.
+        errors: test RMSE at the end of each stage, (M, S); NaN for a member that diverged.
+        function: what was learned.
+        series: line that the run belongs to.
+        grids: intervals in each stage; None for an MLP.
+        layer_sizes: of the model.
+        parameters: trained ones in each stage; by default those of a KAN with k = 3, or of an MLP.
+        steps: of each stage.
+        group: group of its Pareto front.
+        order: position in the experiment.
+        seeds: of the members.
+    """
+    errors = np.asarray(errors, dtype=np.float64)
+    M, S = errors.shape
+    family = "MLP" if grids is None else "KAN"
+    edges = sum(i * o for i, o in zip(layer_sizes[:-1], layer_sizes[1:], strict=True))
+    if parameters is None:
+        parameters = [edges + sum(layer_sizes[1:])] if grids is None else [edges * (grid + 5) for grid in grids]
+    each = 4  # evaluations of a stage
+    stage = np.concatenate([[0], np.repeat(np.arange(S), each)])
+    before = np.concatenate([np.ones((M, 1)), errors], axis=1)
+    shares = np.arange(1, each + 1) / each  # geometric from the end of one stage to that of the next
+    between = before[:, :-1, None] ** (1 - shares) * errors[..., None] ** shares
+    along = np.concatenate([np.ones((M, 1)), between.reshape(M, -1)], axis=1)
+    curves: dict[str, Any] = {
+        "step": np.arange(S * each + 1) * (steps // each),
+        "task": np.minimum(np.arange(S * each + 1) - 1, 0),
+        "rmse": along[..., None],
+        "median": along[..., None] / 3,
+        "loss": np.where(np.arange(S * each + 1) > 0, (along / 1.2) ** 2, np.nan),
+        "boundaries": np.array([S * steps]),
+        "parameters": np.asarray(parameters)[stage],
+    }
+    if grids is not None:
+        curves["grid_size"] = np.asarray(grids)[stage]
+    R = along[:, [0, -1], None]
+    fields = {
+        "name": f"{series} {list(layer_sizes)}: {function}",
+        "experiment": "scaling",
+        "order": order,
+        "status": "done",
+        "model": {"family": family, "layer_sizes": list(layer_sizes), "depth": len(layer_sizes) - 1}
+        | ({} if grids is None else {"spline_order": 3, "grid_size": grids[-1]}),
+        "sweep": {"function": function, "series": series, **({"group": group} if group else {})},
+        "seeds": list(range(M) if seeds is None else seeds),
+        "diverged": list(np.isnan(errors).any(axis=1)),
+        "task_names": [function],
+        "parameters": {"trainable": int(parameters[-1]), "total": int(parameters[-1])},
+        "flops": 100,
+        "seconds": {
+            "total": 9.0,
+            "train": 8.0,
+            "along": list(np.cumsum(np.asarray(parameters)[stage]) * 1e-3),
+        },
+        "R": R,
+        "baseline_rmse": np.ones((M, 1)),
+    }
+    return write_record(folder, fields, curves)
+
+
+def power_law(
+    sizes: Sequence[float], power: float, members: int = 5, scale: float = 1.0, spread: float = 0.1, order: int = 0
+) -> np.ndarray:
+    """Errors that fall as a power of the size, each member off by a constant factor, (M, S)."""
+    generator = np.random.default_rng(order)
+    factors = np.exp(spread * generator.standard_normal((members, 1)))
+    return scale * factors * np.asarray(sizes, dtype=np.float64) ** power

@@ -9,7 +9,7 @@ import torch
 from continual.adam import Adam
 from continual.adaptation import GridSchedule
 from continual.records import write_record
-from continual.stages import best_stage, stages
+from continual.stages import best_stage, pareto_front, stages
 from continual.strategies import FineTune
 from continual.training import Settings, train
 from kan import KAN
@@ -76,3 +76,16 @@ def test_the_best_stage_is_that_of_the_median_member(tmp_path) -> None:
     assert chosen is not None
     assert chosen[1].step == first.step
     assert best_stage([]) is None
+
+
+def test_the_pareto_front_holds_what_no_other_point_beats() -> None:
+    points = [(9, 1.0), (3, 5.0), (5, 6.0), (5, 4.0), (9, 1.0), (7, 4.0), (8, np.nan), (np.inf, 0.1), (20, 0.5)]
+    assert pareto_front(points) == [1, 3, 0, 8]
+    assert pareto_front([]) == []
+    generator = np.random.default_rng(0)
+    cloud = [(float(a), float(b)) for a, b in generator.integers(0, 20, (60, 2))]
+    beaten = [
+        any(other != point and other[0] <= point[0] and other[1] <= point[1] for other in cloud) for point in cloud
+    ]
+    kept = {point for point, lost in zip(cloud, beaten, strict=True) if not lost}
+    assert [cloud[i] for i in pareto_front(cloud)] == sorted(kept)

@@ -1,17 +1,19 @@
 """Scales of metrics: logarithmic for errors, symmetric-logarithmic for what can be negative, linear for shares."""
 
-__all__ = ["Scale", "metric_scale", "round_numbers"]
+__all__ = ["Scale", "error_axis", "metric_scale", "round_numbers", "size_axis"]
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm, Normalize, SymLogNorm
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike
 
 from continual.metrics import METRICS
-from continual.tables import format_value
+from continual.tables import format_count, format_value
 
 ERRORS = ("learned_rmse", "final_rmse")
 SHARES = ("retention",)
@@ -124,3 +126,22 @@ def metric_scale(metric: str, values: ArrayLike, typical: ArrayLike | None = Non
     least = float(smallest.min()) if smallest.size else float(size.max())
     threshold = 10.0 ** max(np.floor(np.log10(least)), np.floor(np.log10(size.max())) - DECADES)
     return Scale("symlog", low, max(high, threshold), threshold, metric)
+
+
+def error_axis(axis: Axis, values: ArrayLike, ticks: int = 6) -> None:
+    """Makes an axis logarithmic for errors or seconds; what is not positive does not count."""
+    array = np.asarray(values, dtype=np.float64)
+    metric_scale("final_rmse", array[np.isfinite(array) & (array > 0)]).apply(axis, ticks)
+
+
+def size_axis(axes: Axes, counts: Sequence[float], label: str = "trainable parameters", ticks: int = 6) -> None:
+    """Makes the x axis a logarithmic one of counts, at least one of them, such as parameters."""
+    low, high = max(min(counts), 1), max(counts)
+    margin = max((high / low) ** 0.05, 1.2)
+    low, high = low / margin, high * margin
+    places = round_numbers(low, high, ticks)
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.set_xticks(places, [format_count(place) for place in places])
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel(label, labelpad=1)

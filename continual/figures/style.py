@@ -9,6 +9,7 @@ __all__ = [
     "band",
     "diverged_note",
     "escape",
+    "looks",
     "message",
     "model_of",
     "model_styles",
@@ -104,21 +105,26 @@ def model_styles(records: Sequence[Record]) -> dict[str, ModelStyle]:
     It depends on nothing but the order of the records, so all figures of the same records agree; a model that learns
     several curricula looks the same in all of them.
     """
-    palettes = _palettes(record.family for record in records)
-    styles: dict[str, ModelStyle] = {}
+    found = looks([(record.family, model_of(record)) for record in records])
+    names = {record.name: found[record.family, model_of(record)] for record in records}
+    return {model: style for (_, model), style in found.items()} | names
+
+
+def looks(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], ModelStyle]:
+    """A style for each (family, name), from the position of the name among those of its family."""
+    names = list(dict.fromkeys(names))
+    palettes = _palettes(family for family, _ in names)
+    styles: dict[tuple[str, str], ModelStyle] = {}
     used: dict[str, int] = {}
-    for record in records:
-        model = model_of(record)
-        if model not in styles:
-            position = used.get(record.family, 0)
-            used[record.family] = position + 1
-            palette = palettes[record.family]
-            rounds = position // len(palette)
-            colour = np.array(to_rgb(palette[position % len(palette)]))
-            # beyond the palette the same hues come back paler
-            colour = 1 - (1 - colour) * 0.65**rounds
-            styles[model] = ModelStyle(to_hex(tuple(colour)), MARKERS[position % len(MARKERS)])
-        styles[record.name] = styles[model]
+    for family, name in names:
+        position = used.get(family, 0)
+        used[family] = position + 1
+        palette = palettes[family]
+        rounds = position // len(palette)
+        colour = np.array(to_rgb(palette[position % len(palette)]))
+        # beyond the palette the same hues come back paler
+        colour = 1 - (1 - colour) * 0.65**rounds
+        styles[family, name] = ModelStyle(to_hex(tuple(colour)), MARKERS[position % len(MARKERS)])
     return styles
 
 
@@ -190,7 +196,7 @@ def band(values: ArrayLike, quantiles: Sequence[float] = (BAND[0], 0.5, BAND[1])
         Shape (len(quantiles), ...).
     """
     array = np.asarray(values, dtype=np.float64)
-    flat = array.reshape(len(array), -1)
+    flat = array.reshape(len(array), int(np.prod(array.shape[1:])))
     finite = np.isfinite(flat)
     result = np.full((len(quantiles), flat.shape[1]), np.nan)
     if len(flat) == 0:

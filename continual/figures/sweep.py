@@ -14,11 +14,10 @@ from matplotlib.lines import Line2D
 
 from continual.figures.axes import SweepAxis
 from continual.figures.matrices import draw_cells
-from continual.figures.scales import Scale, metric_scale, round_numbers
+from continual.figures.scales import Scale, metric_scale, size_axis
 from continual.figures.style import GREY, MARKERS, message, panel, shades, sheet, styled, write
 from continual.metrics import METRICS, Summary, summarize
 from continual.records import Record
-from continual.tables import format_count
 
 LINES = ("-", "--", ":", "-.")
 LEGEND = (
@@ -181,7 +180,7 @@ def _draw_lines(axes: Axes, plan: _Plan, summaries: dict[Place, Summary], scale:
     if scale.kind == "symlog":
         axes.axhline(0.0, color=GREY, linewidth=0.6, zorder=0)
     if parameters:
-        _parameter_axis(axes, [run.trainable_parameters for found in plan.runs.values() for run in found])
+        size_axis(axes, [run.trainable_parameters for found in plan.runs.values() for run in found])
     else:
         plan.first.apply(axes)
     axes.set_ylabel(scale.label, fontsize=6.5)
@@ -217,15 +216,3 @@ def _draw_lines(axes: Axes, plan: _Plan, summaries: dict[Place, Summary], scale:
         known = np.isfinite(half)
         if known.any():
             axes.vlines(np.array(x)[known], *ends[:, known], color=look["color"], linewidth=0.9, alpha=0.7)
-
-
-def _parameter_axis(axes: Axes, counts: Sequence[int]) -> None:
-    low, high = max(min(counts), 1), max(counts)
-    margin = max((high / low) ** 0.05, 1.2)
-    low, high = low / margin, high * margin
-    places = round_numbers(low, high, 6)
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    axes.set_xticks(places, [format_count(place) for place in places])
-    axes.set_xticks([], minor=True)
-    axes.set_xlabel("trainable parameters", labelpad=1)
