@@ -25,10 +25,22 @@ from continual.trackers import RunInfo, Tracker
 from continual.training import MakeOptimizer, Settings, make_optimizer
 from scripts.schema import ConfigError, check_config
 from tasks import Curriculum
+from tasks.functions import target_function
 from tasks.sampling import generators_from
 
 _WITHOUT_EFFECT = ("experiment_name", "name", "results", "report", "sweep", "tracker", "values")
 """Keys that can't change a run's result, and so are not part of its identity."""
+
+
+def _kan_shape(function: str) -> list[int]:
+    """Layer sizes of the KAN that the paper builds for a function by hand: `${kan_shape:exp_sin}` in a config."""
+    shape = target_function(function).kan_shape
+    if shape is None:
+        raise ValueError(f"the paper has no KAN made by hand for {function}")
+    return list(shape)
+
+
+OmegaConf.register_new_resolver("kan_shape", _kan_shape, replace=True)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
