@@ -37,9 +37,10 @@ def stuck_members(errors: Array, stuck: float = STUCK) -> NDArray[np.bool_]:
 
 
 def exponents(sizes: Array, errors: Array) -> Array:
-    """Least-squares slope of log10(error) against log10(size), up to the size at which each member's error is smallest.
+    """Least-squares slope of log10(error) against log10(size), up to where each member's error stops falling.
 
-    Beyond it a member no longer follows a power law: it overfits, or has reached the noise.
+    That is the first size at which it is within a factor of two of its smallest. Beyond it a member no longer follows a
+    power law: it overfits, or has reached a floor, along which the smallest error may lie anywhere.
 
     Args:
         sizes: positive and ascending, (S,).
@@ -52,7 +53,8 @@ def exponents(sizes: Array, errors: Array) -> Array:
     for member, row in enumerate(errors):
         if not np.isfinite(row).any():
             continue
-        used = np.isfinite(row[: int(np.nanargmin(row)) + 1]).nonzero()[0]
+        last = int(np.flatnonzero(row <= 2.0 * np.nanmin(row))[0])
+        used = np.isfinite(row[: last + 1]).nonzero()[0]
         x = np.log10(sizes[used])
         x = x - x.mean()
         if (x @ x) > 0:
