@@ -243,7 +243,7 @@ def _draw(
     if points:
         counts = [point.parameters for point in points]
         axes.set_xlim(min(counts) / 1.6, max(counts) * 1.6)
-    ticks = {"x": round_numbers(*axes.get_xlim(), 5), "y": round_numbers(low, high, 5)}
+    ticks = {"x": round_numbers(*axes.get_xlim(), 5), "y": round_numbers(low, high, 8)}
     axes.set_xticks(ticks["x"], [format_count(count) for count in ticks["x"]])
     axes.set_yticks(ticks["y"], [format_value(value, 1) for value in ticks["y"]])
     for axis in (axes.xaxis, axes.yaxis):
