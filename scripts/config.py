@@ -81,7 +81,7 @@ def _swept(hydra: Any) -> dict[str, Any]:
     chosen = {}
     for override in hydra.overrides.task:
         key, _, text = override.lstrip("+").partition("=")
-        if not key.startswith(("experiment", "tracker", "results", "report")):
+        if not key.startswith(("experiment", "tracker", "results", "report", "sweep")):
             value = OmegaConf.from_dotlist([f"value={text}"]).value  # read as YAML, as Hydra does
             chosen[key.rpartition(".")[2]] = value if isinstance(value, int | float | str) else text
     return chosen

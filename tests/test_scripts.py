@@ -87,6 +87,8 @@ def test_one_run_leaves_everything_behind(tmp_path) -> None:
         ("edge_variants", 15, ["figure", "phases", "matrices", "curves"]),
         ("toy_functions", 24, ["figure", "matrices"]),
         ("interpretable", 11, ["figure", "formulas", "digits"]),
+        ("parameter_count", 31, ["figure"]),
+        ("runtime", 45, ["figure"]),  # of 57: with the short form's seeds the one and the ten are the same run
     ],
 )
 def test_every_experiment_in_its_short_form(tmp_path, experiment, runs, figures) -> None:

@@ -5,10 +5,12 @@ __all__ = [
     "extension",
     "matrices",
     "networks",
+    "parameter_count",
     "pareto",
     "phases",
     "ranking",
     "run_summary",
+    "runtime",
     "save",
     "scaling",
     "sweep",
@@ -21,9 +23,11 @@ from continual.figures.extension import extension
 from continual.figures.matrices import matrices
 from continual.figures.networks import networks
 from continual.figures.output import save
+from continual.figures.parameter_count import parameter_count
 from continual.figures.pareto import pareto
 from continual.figures.phases import phases
 from continual.figures.ranking import ranking
+from continual.figures.runtime import runtime
 from continual.figures.scaling import scaling
 from continual.figures.summary import run_summary
 from continual.figures.sweep import sweep
