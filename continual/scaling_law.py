@@ -179,12 +179,12 @@ def write_scaling(
         return []
     legend = (
         f"Error: {MEASURES[measure]}, in units of the target. Exponent: of error ∝ N^exponent, least squares in "
-        f"logarithms for each seed from G = {fit_from} (models without grids: from the smallest) to the size of its "
-        "smallest error; mean ± half width of the 95 % interval over seeds (Student's t); (9/10): of 9 of 10 seeds. "
-        "N counts G parameters an edge as the KAN paper does, or all trained ones; without grids both are the same. "
-        "Theory: -(k + 1) for splines of order k. Best error: of the median seed, stuck ones counted. Stuck seeds, "
-        f"those whose best error is more than {stuck:g} times the smallest of their row or that diverged, are left out "
-        "of the exponents. –: undefined."
+        f"logarithms for each seed from G = {fit_from} (models without grids: from the smallest) to the first size "
+        "within a factor of two of its smallest error; mean ± half width of the 95 % interval over seeds (Student's "
+        "t); (9/10): of 9 of 10 seeds. N counts G parameters an edge as the KAN paper does, or all trained ones; "
+        "without grids both are the same. Theory: -(k + 1) for splines of order k. Best error: of the median seed, "
+        f"stuck ones counted. Stuck seeds, those whose best error is more than {stuck:g} times the smallest of their "
+        "row or that diverged, are left out of the exponents. –: undefined."
     )
     text = f"{markdown_table(HEADER, [_cells(fit) for fit in fits], left=2)}\n{legend}\n"
     write_csv([_numbers(fit, measure) for fit in fits], folder / "scaling.csv")

@@ -37,8 +37,7 @@ def edges(record: Record) -> int:
 class Series:
     """One line of error against size: the stages of one run that grows, or of several runs of different sizes.
 
-    M members (all seeds of its runs), S sizes in ascending order of trained parameters. Runs that are no line
-    together, such as KANs of different shapes, should have different values of `series` in their sweep.
+    M members (all seeds of its runs), S sizes in ascending order of trained parameters.
 
     Args:
         function: what was learned.
@@ -60,8 +59,8 @@ class Series:
     errors: Array
 
     @classmethod
-    def of(cls, records: Sequence[Record], measure: str = "rmse") -> "Series":
-        """The series of these runs, at least one; see `all_series`."""
+    def of(cls, records: Sequence[Record], measure: str = "rmse", name: str | None = None) -> "Series":
+        """The series of these runs, at least one; see `all_series`. Its name is that of their series by default."""
         found = [(record, stage) for record in records for stage in stages(record)]
         found.sort(key=lambda each: each[1].parameters)
         seeds = sorted({seed for record in records for seed in record.seeds})
@@ -74,7 +73,7 @@ class Series:
         paper = np.array([edges(record) for record, _ in found]) * grids
         return cls(
             function_of(records[0]),
-            series_of(records[0]),
+            name or series_of(records[0]),
             tuple(records),
             trained,
             grids,
@@ -117,6 +116,9 @@ class Series:
 def all_series(records: Sequence[Record], measure: str = "rmse") -> list[Series]:
     """The series of all runs, in the order in which their functions and names first appear.
 
+    Models with grids make one line by their grids; where there are several shapes of them, each is a series of its own,
+    and its name says which.
+
     Args:
         records: finished runs.
         measure: error to take, a name of `MEASURES`.
@@ -126,9 +128,19 @@ def all_series(records: Sequence[Record], measure: str = "rmse") -> list[Series]
     """
     if measure not in MEASURES:
         raise ValueError(f"measure must be one of {', '.join(MEASURES)}, got {measure}")
-    found: dict[tuple[str, str], list[Record]] = {}
+    found: dict[tuple[str, str], dict[str, list[Record]]] = {}
     for record in records:
-        found.setdefault((function_of(record), series_of(record)), []).append(record)
+        shapes = found.setdefault((function_of(record), series_of(record)), {})
+        shapes.setdefault(_shape(record), []).append(record)
     functions = list(dict.fromkeys(function for function, _ in found))
     ordered = sorted(found, key=lambda key: functions.index(key[0]))
-    return [Series.of(found[key], measure) for key in ordered]
+    return [
+        Series.of(runs, measure, f"{key[1]}, {shape}" if len(found[key]) > 1 else None)
+        for key in ordered
+        for shape, runs in found[key].items()
+    ]
+
+
+def _shape(record: Record) -> str:
+    """Layer sizes of a model with grids; nothing for others, which vary in width along a series."""
+    return str(record.fields["model"]["layer_sizes"]) if "grid_size" in record.curves else ""

@@ -29,7 +29,7 @@ def extension(records: Sequence[Record], samples: int = 1000, fit_from: int = 5)
     """A column for each function and shape of network, the series of `record.sweep` on top of each other in it.
 
     From above: training and test error along training, with a line wherever a grid changes; test error at the end of
-    each stage against its grid, as root of the mean and of the median squared error; seconds of a step.
+    each stage against its grid, as root of the mean and of the median squared error; seconds of each stage.
 
     Args:
         records: finished runs of models whose grids grow; others have a line in the upper row only.
@@ -51,10 +51,9 @@ def extension(records: Sequence[Record], samples: int = 1000, fit_from: int = 5)
         "new grid, with its number of intervals G. Where series take different numbers of steps for the same grids, "
         "every stage has the same width. Middle: test error at the end of each stage; filled markers: root of the mean "
         "squared error; hollow ones: of the median squared error, which a few points outside the trained range can't "
-        f"spoil; dashed: G^-{order + 1} and dotted: G^-{order} from the first medians with G ≥ {fit_from}; vertical: "
-        f"as many trained parameters as numbers to learn ({samples} samples × outputs). Below: wall-clock time of a "
-        "training step with what it does to the grids, the median over each stage's evaluations, by the number of "
-        "seeds trained side by side."
+        f"spoil; dashed: G^-{order + 1} and dotted: G^-{order} from the lowest medians at G ≥ {fit_from}; vertical: "
+        f"as many trained parameters as numbers to learn ({samples} samples × outputs). Below: wall-clock time "
+        "of all training steps on a grid, divided by the number of seeds trained side by side."
     )
     across = len(columns)
     figure, panels = panel_sheet(3 * across, across, SIZE, (0.65, 0.62), _entries(look, order), notes)
@@ -67,7 +66,7 @@ def extension(records: Sequence[Record], samples: int = 1000, fit_from: int = 5)
         if column == 0:
             above.set_ylabel("RMSE, units of the target", labelpad=2)
             middle.set_ylabel("test error, units of the target", labelpad=2)
-            below.set_ylabel("seconds a step and seed", labelpad=2)
+            below.set_ylabel("seconds on this grid, one seed", labelpad=2)
     return figure
 
 
@@ -169,7 +168,7 @@ def _draw_errors(axes: Axes, records: Sequence[Record], look: Looks, samples: in
     size_axis(axes, [grid for _, _, grids in found for grid in grids], "intervals of the grid, G")
     error_axis(axes.yaxis, shown)
     limits = axes.get_xlim(), axes.get_ylim()
-    _, each, grids = found[0]
+    _, each, grids = min(found, key=lambda one: min(stage.typical for stage in one[1]))
     starts = [band(np.stack([getattr(stage, kind) for stage in each], axis=1))[1] for kind in ("median", "rmse")]
     for start, power, dashes, colour in zip(starts, (order + 1, order), ("--", ":"), (INK, GREY), strict=True):
         known = np.flatnonzero((start > 0) & (grids >= fit_from))
@@ -189,18 +188,6 @@ def _threshold(record: Record, stage: Stage, samples: int) -> float:
     return stage.grid_size + (samples * outputs - stage.parameters) / edges(record)
 
 
-def _seconds_per_step(record: Record, found: Sequence[Stage]) -> Array:
-    """Seconds of a step of all members in each stage, (S,).
-
-    The median over the stretches between evaluations, so that compiling in the first one does not count.
-    """
-    steps = record.curves["step"]
-    rates = np.diff(record.seconds_along) / np.maximum(np.diff(steps), 1)
-    ends = [0, *(stage.step for stage in found)]
-    inside = [(steps[1:] > low) & (steps[1:] <= high) for low, high in zip(ends[:-1], ends[1:], strict=True)]
-    return np.array([np.median(rates[chosen]) if chosen.any() else np.nan for chosen in inside])
-
-
 def _draw_seconds(axes: Axes, records: Sequence[Record], look: Looks) -> None:
     found = _growing(records)
     if not found:
@@ -208,7 +195,7 @@ def _draw_seconds(axes: Axes, records: Sequence[Record], look: Looks) -> None:
     shown: list[float] = []
     for record, each, grids in found:
         colour, marker = _style(record, look)
-        seconds = _seconds_per_step(record, each) / len(record.seeds)
+        seconds = np.array([stage.own_seconds for stage in each]) / len(record.seeds)
         axes.plot(grids, seconds, color=colour, marker=marker, markersize=3.4, markeredgewidth=0, gid="seconds")
         shown += list(seconds)
     size_axis(axes, [grid for _, _, grids in found for grid in grids], "intervals of the grid, G")

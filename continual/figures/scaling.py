@@ -130,11 +130,13 @@ def _draw(axes: Axes, fits: Sequence[ScalingFit], look: Looks, count: str, fit_f
 def _draw_guides(axes: Axes, found: Sequence[Series], count: str, fit_from: int) -> None:
     """The lines that theory expects of splines and of smooth functions of d inputs, from a series' first fitted median.
 
-    They belong to the first series that has splines; without any there is nothing to compare with.
+    They begin at the series with splines that comes lowest; without any there is nothing to compare with.
     """
-    series = next((each for each in found if each.order is not None), None)
-    if series is None or series.order is None:
+    splines = [each for each in found if each.order is not None and np.isfinite(each.errors).any()]
+    if not splines:
         return
+    series = min(splines, key=lambda each: np.nanmin(band(each.errors)[1]))
+    assert series.order is not None
     sizes, middle = series.sizes(count), band(series.errors)[1]
     known = np.flatnonzero(np.isfinite(middle) & ~(series.grids < fit_from))
     if not len(known):
