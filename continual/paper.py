@@ -57,6 +57,7 @@ def write_comparison(
     columns: Columns | None = None,
     paper: Paper | None = None,
     pairs: Sequence[tuple[str, str]] = (),
+    name: str = "paper",
 ) -> list[Path]:
     """Writes `paper.md`, for people, and `paper.csv`, with every digit: one row a function.
 
@@ -69,6 +70,7 @@ def write_comparison(
         columns: by title, which runs they hold; by default one for each value of `sweep.group`.
         paper: the paper's numbers by function and column.
         pairs: of columns, to count on how many functions the first is below the second.
+        name: of the two files.
 
     Returns:
         The two paths, Markdown first.
@@ -98,10 +100,10 @@ def write_comparison(
         body.append(cells)
     notes = [*_counts(table, functions, known, paper), *_pairs(table, functions, pairs)]
     text = "\n\n".join([markdown_table(titles, body).strip(), _LEGEND, *notes]) + "\n"
-    replace_file(folder / "paper.md", lambda path: path.write_text(text, encoding="utf-8"))
+    replace_file(folder / f"{name}.md", lambda path: path.write_text(text, encoding="utf-8"))
     rows = [_row(*place, best, paper.get(place[0], {}).get(place[1])) for place, best in table.items()]
-    write_csv(rows, folder / "paper.csv")
-    return [folder / "paper.md", folder / "paper.csv"]
+    write_csv(rows, folder / f"{name}.csv")
+    return [folder / f"{name}.md", folder / f"{name}.csv"]
 
 
 def _belongs(record: Record, wanted: Mapping[str, Sequence[Any]]) -> bool:

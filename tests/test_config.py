@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_module
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from continual.models import parameter_counts
 from scripts.config import _identity, build_parts, plain
@@ -166,3 +167,24 @@ def test_identity() -> None:
 def test_nearest_names() -> None:
     assert nearest("grid_sise", ["grid_size", "depth"]) == "did you mean grid_size?"
     assert nearest("zzz", ["b", "a"]) == "valid: a, b"
+
+
+@pytest.mark.parametrize("experiment", ["scaling_toy_full", "special_functions_full", "feynman_full"])
+def test_every_protocol_of_a_long_sweep_can_be_built(experiment) -> None:
+    """Hours of runs are not for tests, but each kind of run in them is composed, checked and built here."""
+    with initialize_config_module("conf", version_base="1.3"):
+        whole = compose("train", overrides=[f"+experiment={experiment}"], return_hydra_config=True)
+        swept = [f"{key}={value}" for key, value in whole.hydra.sweeper.params.items()]
+        parsed = OverridesParser.create().parse_overrides(swept)
+        choices = {each.get_key_element(): list(each.sweep_string_iterator()) for each in parsed}
+        protocols = choices.pop("+experiment/protocol")
+        assert len(set(protocols)) == len(protocols) >= 28
+        others = [f"{key}={values[0]}" for key, values in choices.items()]
+        names = set()
+        for protocol in protocols:
+            overrides = [f"+experiment={experiment}", *others, f"+experiment/protocol={protocol}"]
+            values = plain(compose("train", overrides=overrides))
+            build_parts({**values, "seeds": [0], "device": "cpu"})
+            names.add(values["name"])
+            assert {"function", "group", "series"} <= set(values["sweep"])
+        assert len(names) == len(protocols)

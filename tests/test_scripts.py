@@ -17,6 +17,14 @@ from continual.records import read_record, read_sweep
 ROOT = Path(__file__).parent.parent
 SHORT = ["seeds=2", "training.steps=2", "training.evaluate_every=1", "tracker=none"]
 
+STAGES = [
+    "++values.sizes=[3,5]",
+    *(f"++values.{name}_grid_steps=1" for name in ("lm", "lbfgs")),
+    *(f"++values.{name}_steps=2" for name in ("lm", "lbfgs")),
+    "curriculum.points=100",
+]
+MLPS = ["++values.mlp_steps=2", "++values.mlp_lm_steps=2", "++values.fair_steps=2", "++values.adam_steps=1"]
+
 SHORTER = {
     "interpretable": [
         "training.steps=5",
@@ -24,7 +32,12 @@ SHORTER = {
         "++sweep.refined_at=3",
         "++sweep.symbols_at=3",
         "++optimizer.max_iter=3",
-    ]
+    ],
+    "grid_extension": [*STAGES, "++adaptation.grid_schedule.sizes=[3,5]"],
+    "scaling_toy": [*STAGES, *MLPS, "+experiment/scaling_toy=bessel,high_dimensional"],
+    "runtime": ["sweep.grid_size=5"],
+    "special_functions": [*STAGES, *MLPS, "curriculum.function=ellipj,sph_harm_1_1"],
+    "feynman": [*STAGES, *MLPS, "curriculum.function=feynman_I_6_2,feynman_I_26_2"],
 }
 """What else an experiment needs to do all that it does in a few steps."""
 
@@ -87,12 +100,18 @@ def test_one_run_leaves_everything_behind(tmp_path) -> None:
         ("edge_variants", 15, ["figure", "phases", "matrices", "curves"]),
         ("toy_functions", 24, ["figure", "matrices"]),
         ("interpretable", 11, ["figure", "formulas", "digits"]),
+        ("grid_extension", 4, ["figure"]),
+        ("scaling_toy", 22, ["figure", "rmse", "trained"]),
+        ("special_functions", 8, ["figure"]),
+        ("feynman", 8, ["figure"]),
         ("parameter_count", 31, ["figure"]),
-        ("runtime", 45, ["figure"]),  # of 57: with the short form's seeds the one and the ten are the same run
+        ("runtime", 15, ["figure"]),  # of 19: with the short form's seeds the one and the ten are the same run
     ],
 )
 def test_every_experiment_in_its_short_form(tmp_path, experiment, runs, figures) -> None:
-    arguments = [f"+experiment={experiment}", f"results={tmp_path}", *SHORT, *SHORTER.get(experiment, [])]
+    shorter = SHORTER.get(experiment, [])
+    flags = ["-m"] if any(argument.startswith("+experiment/") for argument in shorter) else []
+    arguments = [*flags, f"+experiment={experiment}", f"results={tmp_path}", *SHORT, *shorter]
     done = call(*arguments, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     folder = tmp_path / experiment
     records, missing = read_sweep(folder)
@@ -184,7 +203,7 @@ MISTAKES = [
     (["model.grid_size=[1"], "can't read"),
     (["-m", "model.grid_size=5,0"], "grid_size must be at least 1 interval, got 0 (in the run with model.grid_size=0)"),
     (["adaptation=grid_update", "model=mlp"], "adaptation.grid_update needs a model with grids"),
-    (["adaptation=grid_schedule"], "adaptation.grid_schedule.sizes must begin with model.grid_size=5"),
+    (["adaptation=grid_schedule"], "++adaptation.grid_schedule.sizes must begin with model.grid_size=5"),
     (["adaptation=[grid_update,domain_extension]", "adaptation.grid_update.evry=3"], "did you mean every?"),
     (["adaptation=pruning", "model=mlp"], "pruning and formulas need a network of edges"),
     (["adaptation=pruning", "adaptation.pruning.operation.measure=l3"], "adaptation.pruning.operation.measure"),

@@ -34,7 +34,9 @@ class _Point(NamedTuple):
 
 
 @styled
-def pareto(records: Sequence[Record], paper: Paper | None = None, across: int = 5) -> Figure:
+def pareto(
+    records: Sequence[Record], paper: Paper | None = None, groups: Sequence[str] | None = None, across: int = 5
+) -> Figure:
     """Test RMSE of the median seed against trained parameters, and the front of what is best for its size.
 
     Every stage of every run is a point. Points of one group, `group` of the sweep or the family of the model, have one
@@ -42,15 +44,18 @@ def pareto(records: Sequence[Record], paper: Paper | None = None, across: int = 
 
     Args:
         records: finished runs, with `function` in their sweeps.
-        paper: by function the test RMSE that others reached, by family of models (`KAN`, `MLP`); what is missing or
-            None is not drawn.
+        paper: by function the test RMSE that others reached, by family of models (`KAN`, `MLP`); what is missing,
+            None, or no family of these records is not drawn.
+        groups: the groups to draw; None for all.
         across: panels in a row.
     """
+    records = [record for record in records if groups is None or _group(record)[1] in groups]
     if not records:
         return message("Nothing to draw: there are no runs.")
     functions = list(dict.fromkeys(function_of(record) for record in records))
     look = looks(_group(record) for record in records)
-    published = {function: _known((paper or {}).get(function) or {}) for function in functions}
+    drawn = {record.family for record in records}
+    published = {function: _known((paper or {}).get(function) or {}, drawn) for function in functions}
     families = list(dict.fromkeys(family for found in published.values() for family in found))
     entries = [series_entry(*style, name) for (_, name), style in look.items()]
     colours = {family: _colour(family, look) for family in families}
@@ -84,8 +89,12 @@ def _group(record: Record) -> tuple[str, str]:
     return record.family, str(record.sweep.get("group") or record.family)
 
 
-def _known(levels: Mapping[str, float | None]) -> dict[str, float]:
-    return {family: float(level) for family, level in levels.items() if level is not None and math.isfinite(level)}
+def _known(levels: Mapping[str, float | None], drawn: set[str]) -> dict[str, float]:
+    return {
+        family: float(level)
+        for family, level in levels.items()
+        if family in drawn and level is not None and math.isfinite(level)
+    }
 
 
 def _colour(family: str, look: Looks) -> str:
