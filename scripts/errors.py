@@ -42,12 +42,15 @@ def _first_line(error: BaseException) -> str:
 
 def _missing_option(text: str) -> str:
     """Hydra's page on an option that no file offers, as a line."""
-    found = re.search(r"Could not find '([^']+)'", text)
+    found = re.search(r"Could not (?:find|load) '([^']+)'", text)
     if found is None:
         return text.splitlines()[0]
+    from importlib.resources import files
+
     group, _, option = found[1].rpartition("/")
-    listed = text.partition("Available options in")[2].splitlines()[1:]
-    options = [line.strip() for line in listed if line.strip() and not line.startswith("Config search path")]
+    folder = files("conf").joinpath(group)
+    names = [item.name for item in folder.iterdir()] if folder.is_dir() else []
+    options = [name.removesuffix(".yaml") for name in names if name.endswith(".yaml")]
     return f"{group}={option} is not an option; {nearest(option, options)}"
 
 

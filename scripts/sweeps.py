@@ -9,9 +9,14 @@ from omegaconf import DictConfig
 
 from scripts.schema import ConfigError
 
+MANY = 100
+"""Runs from which not every combination is checked, but every value in one: a quarter of a second each adds up."""
+
 
 def check_sweep(config: DictConfig) -> None:
     """Composes each run and builds it, for one seed, of a basic sweep; other sweepers choose their runs as they go.
+
+    Of `MANY` runs or more, only so many that every value of every axis has been in one.
 
     Raises:
         ConfigError: what is wrong with a run, and which one it is.
@@ -23,8 +28,11 @@ def check_sweep(config: DictConfig) -> None:
     swept = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     overrides = OverridesParser.create().parse_overrides([*swept, *config.hydra.overrides.task])
     varied = {override.get_key_element() for override in overrides if override.is_sweep_override()}
-    for batch in BasicSweeper.split_arguments(overrides, None):
-        for job in batch:
+    jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
+    seen: set[str] = set()
+    for job in jobs:
+        if len(jobs) < MANY or not seen.issuperset(job):
+            seen.update(job)
             try:
                 values = plain(compose("train", overrides=list(job)))
                 build_parts({**values, "seeds": values["seeds"][:1]})

@@ -182,6 +182,7 @@ MISTAKES = [
     (["+model.grid_sise=5"], "model.grid_sise is not a config key; did you mean grid_size?"),
     (["+training.stepz=5"], "training.stepz is not a config key; did you mean steps?"),
     (["model=kna"], "model=kna is not an option; did you mean kan?"),
+    (["adaptation=[grid_update,none_such]"], "adaptation=none_such is not an option; valid: domain_extension,"),
     (["modle=kan"], "modle is not a config key; did you mean model?"),
     (["+experiment=five_peeks"], "did you mean five_peaks?"),
     (["experiment=five_peaks"], "+experiment="),
@@ -235,3 +236,11 @@ def test_a_mistake_ends_the_process_with_one_line_and_no_traceback(tmp_path) -> 
         assert done.stdout == ""
         assert len(done.stderr.splitlines()) == 1
         assert done.stderr.startswith("error: grid_size must be at least 1")
+
+
+def test_a_large_sweep_is_checked_by_every_value_of_every_axis(tmp_path) -> None:
+    sizes = ",".join(map(str, range(3, 14)))
+    done = call("-m", f"model.grid_size={sizes}", f"seeds={sizes},0", f"results={tmp_path}", *SHORT[1:], code=1)
+    assert "seeds must be a number of seeds of at least 1" in done.stderr
+    assert "seeds=0" in done.stderr
+    assert not list(tmp_path.glob("runs/*/record.json"))
