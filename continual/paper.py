@@ -98,7 +98,7 @@ def write_comparison(
                 cells.append("–" if theirs is None else format_value(theirs, 3))
             cells.append(_cell(table[function, title], theirs))
         body.append(cells)
-    notes = [*_counts(table, functions, known, paper), *_pairs(table, functions, pairs)]
+    notes = [*_counts(table, functions, known, paper), *_pairs(table, functions, pairs), _origin(chosen)]
     text = "\n\n".join([markdown_table(titles, body).strip(), _LEGEND, *notes]) + "\n"
     replace_file(folder / f"{name}.md", lambda path: path.write_text(text, encoding="utf-8"))
     rows = [_row(*place, best, paper.get(place[0], {}).get(place[1])) for place, best in table.items()]
@@ -155,6 +155,16 @@ def _pairs(table: Table, functions: Sequence[str], pairs: Sequence[tuple[str, st
                 f"{format_value(float(np.median(ratios)))} in the median row."
             )
     return lines
+
+
+def _origin(records: Sequence[Record]) -> str:
+    """How much work it was, and on what."""
+    hours = sum(record.seconds for record in records) / 3600
+    where = dict.fromkeys(str(record.fields.get("device") or "unknown hardware") for record in records)
+    networks = sum(len(record.seeds) for record in records)
+    return (
+        f"{len(records)} runs, {networks} networks, {format_value(hours)} hours on {' and '.join(where) or 'nothing'}."
+    )
 
 
 def _row(function: str, title: str, best: _Best | None, theirs: float | None) -> dict[str, Any]:

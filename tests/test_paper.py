@@ -39,6 +39,7 @@ def test_the_best_stage_by_the_median_seed_stands_beside_the_paper(records, tmp_
     assert "KAN: as good as in the paper or better in 1 of 2 rows by the median seed, in 1 by the best." in text
     assert "MLP: as good as in the paper or better in 0 of 1 rows by the median seed, in 0 by the best." in text
     assert "KAN is below MLP in 0 of 1 rows; the ratio of their errors is 2.0 in the median row." in text
+    assert text.rstrip().splitlines()[-1].startswith("5 runs, 15 networks, ")
     rows = list(csv.DictReader(found[1].read_text().splitlines()))
     assert [(row["function"], row["column"]) for row in rows] == [
         ("f", "KAN"),

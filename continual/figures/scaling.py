@@ -67,8 +67,9 @@ def scaling(
     notes = (
         f"Lines: median over all seeds; bands: 10–90 % of those not stuck; thin lines: stuck seeds, their best error "
         f"more than {stuck:g} times the smallest of their series. Slope: exponent of error ∝ N^slope, least squares "
-        f"in logarithms for each seed from G = {fit_from} to the size of its smallest error; mean ± half width of the "
-        "95 % interval over the seeds that are not stuck (Student's t); (k/M): of k of M seeds. "
+        f"in logarithms for each seed from G = {fit_from} to the first size within a factor of two of its smallest "
+        "error; mean ± half width of the 95 % interval over the seeds that are not stuck (Student's t); (k/M): of k of "
+        "M seeds. "
         f"{_COUNTED[count]} Dashed and dotted lines begin at the first median that is fitted."
     )
     size = (2.05, 2.05) if min(across, len(functions)) > 3 else (2.8, 2.4)
