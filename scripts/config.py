@@ -5,6 +5,7 @@ __all__ = ["build_parts", "build_run", "experiment_folder", "plain"]
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,13 @@ def _kan_shape(function: str) -> list[int]:
     return list(shape)
 
 
+def _steps_on(each: int, grids: Sequence[int]) -> int:
+    """Training steps for so many on each of some grids: `${steps_on:20,${values.sizes}}` in a config."""
+    return each * len(grids)
+
+
 OmegaConf.register_new_resolver("kan_shape", _kan_shape, replace=True)
+OmegaConf.register_new_resolver("steps_on", _steps_on, replace=True)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

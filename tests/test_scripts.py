@@ -20,7 +20,6 @@ SHORT = ["seeds=2", "training.steps=2", "training.evaluate_every=1", "tracker=no
 STAGES = [
     "++values.sizes=[3,5]",
     *(f"++values.{name}_grid_steps=1" for name in ("lm", "lbfgs")),
-    *(f"++values.{name}_steps=2" for name in ("lm", "lbfgs")),
     "curriculum.points=100",
 ]
 MLPS = ["++values.mlp_steps=2", "++values.mlp_lm_steps=2", "++values.fair_steps=2", "++values.adam_steps=1"]
