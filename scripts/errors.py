@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -64,14 +65,28 @@ def _unknown_key(error: ConfigCompositionException, arguments: Sequence[str]) ->
     if "No match in the defaults list" in str(error) and key in ("experiment", *_experiments()):
         return f"{key} is chosen with a plus: +{key}=…"
     parent, _, last = key.rpartition(".")
-    config = _composed([a for a in arguments if a.lstrip("+~").partition("=")[0] != key and not a.startswith("-")])
+    others = [a for a in arguments if a.lstrip("+~").partition("=")[0] != key and not a.startswith("-")]
+    config = _composed([a for a in others if not _is_swept(a)])
+    hint = f"; if the runs of the sweep have it, ++{key}=…" if "-m" in arguments or _sweeps(config) else ""
     node = config if not parent else OmegaConf.select(config, parent) if config is not None else None
     if not isinstance(node, DictConfig):
-        return f"{key} is not a config key; {nearest(parent or key, [str(k) for k in config or ()])}"
+        return f"{key} is not a config key; {nearest(parent or key, [str(k) for k in config or ()])}{hint}"
     if last in node:
         return _first_line(error.__cause__ or error)
     names = [str(k) for k in node if k != "hydra" and not str(k).startswith("_")]
-    return f"{key} is not a config key; {nearest(last, names + (list(_GROUPS) if not parent else []))}"
+    return f"{key} is not a config key; {nearest(last, names + (list(_GROUPS) if not parent else []))}{hint}"
+
+
+def _is_swept(argument: str) -> bool:
+    try:
+        return OverridesParser.create().parse_override(argument).is_sweep_override()
+    except HydraException:
+        return False
+
+
+def _sweeps(config: DictConfig | None) -> bool:
+    """Whether the config itself asks for a sweep, as experiments do."""
+    return config is not None and bool(config.get("experiment_name", "runs") != "runs")
 
 
 def _experiments() -> tuple[str, ...]:
