@@ -45,8 +45,8 @@ class Series:
         records: its runs.
         trained: trained parameters at each size, (S,).
         grids: intervals of the grid G at each size, (S,); NaN for models without grids.
-        counted: parameters as the KAN paper (https://arxiv.org/abs/2404.19756) counts them: G an edge, and the
-            trained ones of a model without grids, (S,).
+        counted: parameters as the KAN paper (https://arxiv.org/abs/2404.19756) counts them: G an edge of a KAN, and
+            the trained ones of other models, (S,).
         errors: of every member at every size, (M, S); NaN where it diverged or where no run has that seed.
     """
 
@@ -70,14 +70,16 @@ class Series:
         errors[~(np.isfinite(errors) & (errors > 0))] = np.nan
         trained = np.array([stage.parameters for _, stage in found], dtype=np.float64)
         grids = np.array([np.nan if stage.grid_size is None else stage.grid_size for _, stage in found])
-        paper = np.array([edges(record) for record, _ in found]) * grids
+        # grids of other families are not on their connections, as those of an MLP with splines in its units
+        on_edges = np.array([edges(record) if record.family == "KAN" else np.nan for record, _ in found])
+        paper = on_edges * grids
         return cls(
             function_of(records[0]),
             name or series_of(records[0]),
             tuple(records),
             trained,
             grids,
-            np.where(np.isnan(grids), trained, paper),
+            np.where(np.isnan(paper), trained, paper),
             errors,
         )
 

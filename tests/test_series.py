@@ -1,5 +1,7 @@
 """Series of error against size: members by seed, parameters by two counts, and the order of functions."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from synthetic import power_law, write_growing, write_run
@@ -53,3 +55,19 @@ def test_unknown_measures_and_counts_are_refused(tmp_path) -> None:
         all_series([record], "mean")
     with pytest.raises(ValueError, match="intervals or trainable"):
         all_series([record])[0].sizes("all")
+
+
+def test_shapes_of_kans_are_lines_of_their_own_and_only_kans_have_intervals_on_edges(tmp_path) -> None:
+    records = [
+        write_growing(tmp_path / str(i), power_law(GRIDS, -4), grids=GRIDS, layer_sizes=shape)
+        for i, shape in enumerate([(2, 1, 1), (2, 5, 1)])
+    ]
+    assert [series.name for series in all_series(records)] == [
+        f"{series_of(records[0])}, [2, 1, 1]",
+        f"{series_of(records[0])}, [2, 5, 1]",
+    ]
+    other = dataclasses.replace(
+        records[0], fields={**records[0].fields, "model": {**records[0].fields["model"], "family": "spline MLP"}}
+    )
+    (series,) = all_series([other])
+    np.testing.assert_array_equal(series.sizes("intervals"), series.sizes("trainable"))
