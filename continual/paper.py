@@ -25,8 +25,9 @@ _TOLERANCE = 0.005
 
 _LEGEND = (
     "Test RMSE of the median seed at the best size of each column, chosen on the test set, for all columns alike; in "
-    "brackets the model's shape, its grid and its trained parameters. * as good as in the paper, or better."
+    "brackets the model's shape, its grid and its trained parameters. Seeds that diverged count as infinite."
 )
+_STAR = " * as good as in the paper, or better."
 
 _NUMBERS = (
     *("rmse_median", "rmse_mean", "rmse_half_width", "rmse_lowest", "rmse_highest", "median_error", "seeds"),
@@ -99,7 +100,7 @@ def write_comparison(
             cells.append(_cell(table[function, title], theirs))
         body.append(cells)
     notes = [*_counts(table, functions, known, paper), *_pairs(table, functions, pairs), _origin(chosen)]
-    text = "\n\n".join([markdown_table(titles, body).strip(), _LEGEND, *notes]) + "\n"
+    text = "\n\n".join([markdown_table(titles, body).strip(), _LEGEND + _STAR * bool(known), *notes]) + "\n"
     replace_file(folder / f"{name}.md", lambda path: path.write_text(text, encoding="utf-8"))
     rows = [_row(*place, best, paper.get(place[0], {}).get(place[1])) for place, best in table.items()]
     write_csv(rows, folder / f"{name}.csv")

@@ -37,9 +37,8 @@ class Stage:
 
     @property
     def typical(self) -> float:
-        """Test RMSE of the median member; infinite where no member's is finite."""
-        known = self.rmse[np.isfinite(self.rmse)]
-        return float(np.median(known)) if len(known) else float("inf")
+        """Test RMSE of the median member; one that diverged counts as infinite."""
+        return float(np.median(np.where(np.isfinite(self.rmse), self.rmse, np.inf)))
 
 
 def stages(record: Record) -> list[Stage]:

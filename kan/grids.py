@@ -247,7 +247,8 @@ def refit(coefficients: Tensor, before: Tensor, after: Tensor, spline_order: int
 
     Where the new grid is longer, s in the integral is the present spline `continued`. What it really does out there is
     to fade over k of its intervals: no sample asked for that, and a fit that followed so steep a fall would spoil the
-    function on the samples beside it (by a factor of 20,000 in one network). Samples out there keep what they have.
+    function on the samples beside it (by a factor of 20,000 in one network). Samples out there keep what they have. A
+    grid that lies elsewhere altogether takes what is there: a cubic far from its intervals is nothing to go on with.
 
     Args:
         coefficients: c, shape (M, I, K, O).
@@ -272,6 +273,10 @@ def _refit(c: Tensor, before: Tensor, after: Tensor, k: int, x: Tensor | None) -
     points, weights = _quadrature(further, after, k)
     matrix = _products(points, weights, after, after, k)
     right = _products(points, weights, after, further, k) @ target
+    near = _overlap(before, after, k)
+    if x is not None and not bool(near.all()):
+        points, weights = _quadrature(before, after, k)
+        right = torch.where(near[:, None, None], right, _products(points, weights, after, before, k) @ c)
     if x is not None:
         mean = torch.full_like(x, 1.0 / len(x))
         matrix = UNSEEN * matrix + _products(x, mean, after, after, k)
@@ -285,6 +290,12 @@ def _refit(c: Tensor, before: Tensor, after: Tensor, k: int, x: Tensor | None) -
 
     solution = solve(right)
     return solution + solve(right - matrix @ solution)  # one refinement: the matrix squares the condition of the fit
+
+
+def _overlap(before: Tensor, after: Tensor, k: int) -> Tensor:
+    """Whether each new grid has a part in common with the present one, and not just an end but for rounding, (I,)."""
+    (low, high), (start, end) = ((knots[:, k], knots[:, -1 - k]) for knots in (before, after))
+    return torch.minimum(high, end) - torch.maximum(low, start) > 1e-6 * (end - start)
 
 
 def _quadrature(before: Tensor, after: Tensor, k: int) -> tuple[Tensor, Tensor]:

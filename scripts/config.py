@@ -146,6 +146,9 @@ def build_parts(values: dict[str, Any]) -> _Parts:
         make = _partial(values["optimizer"])
         optimizer = make_optimizer(make, model)
         settings = Settings(**values["training"])
+        switch_at = getattr(optimizer, "switch_at", 0)
+        if switch_at >= settings.steps:
+            raise ConfigError(f"optimizer.switch_at={switch_at} is never reached with training.steps={settings.steps}")
         for adaptation in adaptations:
             adaptation.check(model, settings.steps, len(curriculum))
         penalty = instantiate(values["penalty"]) if values["penalty"] else None

@@ -404,3 +404,16 @@ def test_knots_that_the_dtype_can_not_tell_apart_are_refused() -> None:
 def test_no_samples_are_refused(name) -> None:
     with pytest.raises(ValueError, match="at least one sample"):
         CHANGES[name](KAN(2, 1), torch.rand(0, 2))
+
+
+def test_a_grid_that_lies_elsewhere_is_not_filled_with_cubics_from_afar() -> None:
+    """Neighbouring grids, as of one task after another: the old spline has nothing to say on the new one."""
+    torch.manual_seed(0)
+    knots = extend_grid(uniform_grid(-1.0, -0.6, 50, dtype=DOUBLE), 3).expand(1, 1, -1)
+    after = extend_grid(uniform_grid(-0.6, -0.2, 50, dtype=DOUBLE), 3).expand(1, 1, -1)
+    coefficients = torch.randn(1, 1, 53, 1, dtype=DOUBLE)
+    x = torch.linspace(-0.55, -0.25, 20, dtype=DOUBLE).view(1, 20, 1)
+    fitted = refit(coefficients, knots, after, 3, x)
+    # all but the first few bases, which reach what is left of the old spline beside its grid
+    assert float(fitted[:, :, 10:].abs().max()) < 1e-2
+    assert float(fitted.abs().max()) < 2.0

@@ -200,6 +200,7 @@ MISTAKES = [
     (["optimizer=levenberg_marquardt", "penalty=sparsity"], "LevenbergMarquardt takes no penalty"),
     (["optimizer=levenberg_marquardt", "model=mlp", "optimizer.roughness=1e-7"], "needs a model with splines"),
     (["training.steps=0"], "training.steps"),
+    (["optimizer=adam_lbfgs", "training.steps=5"], "optimizer.switch_at=1000 is never reached with training.steps=5"),
     (["model.grid_size=[1"], "can't read"),
     (["-m", "model.grid_size=5,0"], "grid_size must be at least 1 interval, got 0 (in the run with model.grid_size=0)"),
     (["adaptation=grid_update", "model=mlp"], "adaptation.grid_update needs a model with grids"),
