@@ -163,9 +163,8 @@ def _origin(records: Sequence[Record]) -> str:
     hours = sum(record.seconds for record in records) / 3600
     where = dict.fromkeys(str(record.fields.get("device") or "unknown hardware") for record in records)
     networks = sum(len(record.seeds) for record in records)
-    return (
-        f"{len(records)} runs, {networks} networks, {format_value(hours)} hours on {' and '.join(where) or 'nothing'}."
-    )
+    counts = f"{len(records)} run{'s' * (len(records) != 1)}, {networks} networks"
+    return f"{counts}, {format_value(hours)} hours on {' and '.join(where) or 'nothing'}."
 
 
 def _row(function: str, title: str, best: _Best | None, theirs: float | None) -> dict[str, Any]:
