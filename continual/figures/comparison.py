@@ -18,6 +18,7 @@ from continual.figures.style import (
     GREY,
     ModelStyle,
     escape,
+    legend,
     message,
     model_of,
     model_styles,
@@ -25,6 +26,7 @@ from continual.figures.style import (
     sheet,
     styled,
     write,
+    write_notes,
 )
 from continual.metrics import Summary, summarize
 from continual.records import Record
@@ -89,21 +91,18 @@ def comparison(records: Sequence[Record], group: str | Sequence[str] = "function
         text = textwrap.fill(" · ".join("none" if part is None else str(part) for part in place), 28, max_lines=3)
         middle = places[g * len(models)] + (len(models) - 1) / 2
         write(figure, 0.12, top + LINE * (middle + 0.6), escape(text), va="center", fontweight="bold")
-    tall = figure.get_size_inches()[1]
-    figure.legend(
+    legend(
+        figure,
         [
             Line2D([], [], color=style.colour, marker=style.marker, linestyle="")
             for style in map(styles.__getitem__, models)
         ],
         [escape(model) for model in models],
-        loc="upper left",
-        bbox_to_anchor=(0.12 / total, foot / tall),
-        ncols=across,
-        borderaxespad=0.0,
-        borderpad=0.0,
+        foot,
+        across,
         handlelength=1.0,
     )
-    write(figure, 0.12, tall - 0.12 * len(notes) - 0.08, "\n".join(notes), fontsize=6.5)
+    write_notes(figure, notes, 0.08)
     return figure
 
 

@@ -19,12 +19,13 @@ from continual.figures.style import (
     band,
     diverged_note,
     escape,
+    legend,
     message,
     model_styles,
     panel,
     sheet,
     styled,
-    write,
+    write_notes,
 )
 from continual.records import Record
 
@@ -117,19 +118,16 @@ def task_curves(records: Sequence[Record]) -> Figure:
         axes.tick_params(labelleft=column == 0)
         if column == 0:
             axes.set_ylabel("test RMSE,\nunits of the target")
-    tall = figure.get_size_inches()[1]
-    figure.legend(
+    legend(
+        figure,
         [Line2D([], [], color=colour, linewidth=2) for colour in colours],
         labels,
-        loc="upper left",
-        bbox_to_anchor=(0.12 / total, below / tall),
-        ncols=across,
-        borderaxespad=0.0,
-        borderpad=0.0,
+        below,
+        across,
         handlelength=1.4,
         columnspacing=1.4,
     )
-    write(figure, 0.12, tall - 0.12 * len(notes) - 0.1, "\n".join(notes), fontsize=6.5)
+    write_notes(figure, notes)
     return figure
 
 

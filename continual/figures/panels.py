@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from continual.figures.style import band, escape, panel, sheet, write
+from continual.figures.style import band, escape, legend, panel, sheet, write_notes
 
 Entry = tuple[Artist, str]
 """A line of the legend: how it looks, and its text."""
@@ -52,21 +52,12 @@ def panel_sheet(
     lines = textwrap.wrap(notes, int(total / 0.058))
     labels = [textwrap.shorten(text, 72, placeholder="…") for _, text in entries]
     columns = max(1, min(len(labels), int(total / (0.45 + 0.064 * max(map(len, labels), default=1)))))
-    legend = 0.17 * -(-len(labels) // columns)
+    below = 0.17 * -(-len(labels) // columns)
     high = top + down * (size[1] + gap[1]) - gap[1] + 0.45
-    figure = sheet(total, high + legend + 0.12 * len(lines) + 0.18)
-    figure.legend(
-        [handle for handle, _ in entries],
-        labels,
-        loc="upper left",
-        bbox_to_anchor=(0.12 / total, 1 - high / figure.get_size_inches()[1]),
-        ncols=columns,
-        borderaxespad=0.0,
-        borderpad=0.0,
-        handlelength=2.4,
-        labelspacing=0.35,
-    )
-    write(figure, 0.12, high + legend + 0.08, "\n".join(lines), fontsize=6.5)
+    figure = sheet(total, high + below + 0.12 * len(lines) + 0.18)
+    handles = [handle for handle, _ in entries]
+    legend(figure, handles, labels, below + 0.12 * len(lines) + 0.18, columns, handlelength=2.4, labelspacing=0.35)
+    write_notes(figure, lines)
     places = [(i % across, i // across) for i in range(count)]
     return figure, [
         panel(figure, LEFT + column * (size[0] + gap[0]), top + row * (size[1] + gap[1]), *size)

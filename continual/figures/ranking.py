@@ -22,7 +22,7 @@ from continual.figures.style import (
     panel,
     sheet,
     styled,
-    write,
+    write_notes,
 )
 from continual.metrics import summarize
 from continual.records import Record
@@ -80,8 +80,7 @@ def ranking(records: Sequence[Record]) -> Figure:
             for place, (record, style) in enumerate(zip(ranked, look, strict=True)):
                 _label(axes, place, record, style)
         x += width + gap
-    tall = figure.get_size_inches()[1]
-    write(figure, 0.12, tall - 0.12 * len(notes) - 0.1, "\n".join(notes), fontsize=6.5)
+    write_notes(figure, notes)
     return figure
 
 

@@ -16,7 +16,19 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from continual.figures.scales import round_numbers
-from continual.figures.style import FAINT, GREY, MARKERS, PALETTES, SPARE, message, panel, sheet, styled, write
+from continual.figures.style import (
+    FAINT,
+    GREY,
+    MARKERS,
+    PALETTES,
+    SPARE,
+    legend,
+    message,
+    panel,
+    sheet,
+    styled,
+    write_notes,
+)
 from continual.pace import seconds_per_step, seconds_to
 from continual.records import Record
 from continual.tables import format_count, format_value
@@ -127,24 +139,21 @@ def runtime(
         )
     axes.set_title("step ÷ step of the MLP of equal parameters", pad=4)
 
-    tall = figure.get_size_inches()[1]
     members = sorted({point.members for level in ([steps], reached) for points in level for point in points})
     handles = [Line2D([], [], color=colour, marker=marker, markersize=4) for colour, marker in looks.values()]
     labels = list(looks)
     if members[:1] == [1] and len(members) > 1:
         handles.append(Line2D([], [], color=GREY, marker="o", markersize=4, markerfacecolor="white", linestyle="--"))
         labels.append(f"hollow: {' or '.join(map(str, members[1:]))} seeds in one stack")
-    figure.legend(
+    legend(
+        figure,
         handles,
         labels,
-        loc="upper left",
-        bbox_to_anchor=(0.12 / total, (foot - 0.42) / tall),
-        ncols=len(labels),
-        borderaxespad=0.0,
-        borderpad=0.0,
+        foot - 0.42,
+        len(labels),
         handlelength=2.2,
     )
-    write(figure, 0.12, tall - 0.12 * len(notes) - 0.1, "\n".join(notes), fontsize=6.5)
+    write_notes(figure, notes)
     return figure
 
 

@@ -9,6 +9,7 @@ __all__ = [
     "band",
     "diverged_note",
     "escape",
+    "legend",
     "looks",
     "message",
     "model_of",
@@ -18,6 +19,7 @@ __all__ = [
     "sheet",
     "styled",
     "write",
+    "write_notes",
 ]
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +28,7 @@ from typing import Any, NamedTuple, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
@@ -170,6 +173,20 @@ def write(figure: Figure, left: float, top: float, text: str, **settings: Any) -
     """Text placed by inches from the figure's upper left corner, its own upper left corner there."""
     W, H = figure.get_size_inches()
     return figure.text(left / W, 1 - top / H, text, **{"va": "top", "ha": "left", **settings})
+
+
+def legend(
+    figure: Figure, handles: Sequence[Artist], labels: Sequence[str], foot: float, columns: int, **settings: Any
+) -> None:
+    """A legend below the panels: at the left edge, its upper edge `foot` inches above the figure's lower one."""
+    W, H = figure.get_size_inches()
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.12 / W, foot / H)}
+    figure.legend(handles, labels, ncols=columns, borderaxespad=0.0, borderpad=0.0, **place, **settings)
+
+
+def write_notes(figure: Figure, lines: Sequence[str], margin: float = 0.1) -> None:
+    """Small lines of text at the foot of a figure, with a margin in inches below them."""
+    write(figure, 0.12, figure.get_size_inches()[1] - 0.12 * len(lines) - margin, "\n".join(lines), fontsize=6.5)
 
 
 def message(text: str) -> Figure:

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from continual.figures.axes import SweepAxis
 from continual.figures.matrices import draw_cells
 from continual.figures.scales import Scale, metric_scale, size_axis
-from continual.figures.style import GREY, MARKERS, message, panel, shades, sheet, styled, write
+from continual.figures.style import GREY, MARKERS, legend, message, panel, shades, sheet, styled, write_notes
 from continual.metrics import METRICS, Summary, summarize
 from continual.records import Record
 
@@ -113,18 +113,15 @@ def sweep(
         for row, parameters in enumerate((False, True)):
             axis = panel(figure, x, top + maps + row * (lines + between), wide, lines)
             _draw_lines(axis, plan, summaries, scale, parameters=parameters)
-    tall = figure.get_size_inches()[1]
-    figure.legend(
+    legend(
+        figure,
         [Line2D([], [], linewidth=1.2, markersize=4, **plan.look(*series)) for series in plan.series()],
         labels,
-        loc="upper left",
-        bbox_to_anchor=(0.12 / total, (foot - 0.05) / tall),
-        ncols=across,
-        borderaxespad=0.0,
-        borderpad=0.0,
+        foot - 0.05,
+        across,
         handlelength=3.0,
     )
-    write(figure, 0.12, tall - 0.12 * len(notes) - 0.08, "\n".join(notes), fontsize=6.5)
+    write_notes(figure, notes, 0.08)
     return figure
 
 
