@@ -1,8 +1,8 @@
 """What the suite asks of a model, and what can be said of any stacked model."""
 
-__all__ = ["StackedModel", "parameter_counts", "portrait", "some_of", "trainable"]
+__all__ = ["StackedModel", "edges", "parameter_counts", "portrait", "some_of", "trainable"]
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
@@ -53,6 +53,11 @@ class StackedModel(Protocol):
         ...
 
 
+def edges(layer_sizes: Sequence[int]) -> int:
+    """Σ n(l) n(l+1), the edges of a KAN and the weights of an MLP, without biases."""
+    return sum(i * o for i, o in zip(layer_sizes[:-1], layer_sizes[1:], strict=True))
+
+
 PICTURED = 120
 """Edges, at most, of a network whose picture is kept."""
 
@@ -73,8 +78,7 @@ def portrait(model: StackedModel, inputs: Tensor) -> dict[str, NDArray[Any]] | N
         inputs: what its edges are looked at with, (M, N, I).
     """
     draw = getattr(model, "portrait", None)
-    sizes = model.describe()["layer_sizes"]
-    if draw is None or sum(i * o for i, o in zip(sizes[:-1], sizes[1:], strict=True)) > PICTURED:
+    if draw is None or edges(model.describe()["layer_sizes"]) > PICTURED:
         return None
     arrays: dict[str, NDArray[Any]] = draw(some_of(inputs))
     return arrays

@@ -1,6 +1,6 @@
 """Series: the runs that make up one line of error against size, their members aligned by seed."""
 
-__all__ = ["MEASURES", "Series", "all_series", "edges", "function_of", "series_of"]
+__all__ = ["MEASURES", "Series", "all_series", "function_of", "series_of"]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from continual.models import edges
 from continual.records import Record
 from continual.stages import stages
 
@@ -25,12 +26,6 @@ def function_of(record: Record) -> str:
 def series_of(record: Record) -> str:
     """The line that the run belongs to: `series` of its sweep, or its name without the function."""
     return str(record.sweep.get("series") or record.name.removesuffix(f": {function_of(record)}"))
-
-
-def edges(record: Record) -> int:
-    """Connections from node to node, the sum of the products of neighbouring layer sizes."""
-    sizes = record.fields["model"]["layer_sizes"]
-    return sum(i * o for i, o in zip(sizes[:-1], sizes[1:], strict=True))
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,7 @@ class Series:
         trained = np.array([stage.parameters for _, stage in found], dtype=np.float64)
         grids = np.array([np.nan if stage.grid_size is None else stage.grid_size for _, stage in found])
         # grids of other families are not on their connections, as those of an MLP with splines in its units
-        on_edges = np.array([edges(record) if record.family == "KAN" else np.nan for record, _ in found])
+        on_edges = np.array([_edges(record) for record, _ in found])
         paper = on_edges * grids
         return cls(
             function_of(records[0]),
@@ -141,6 +136,10 @@ def all_series(records: Sequence[Record], measure: str = "rmse") -> list[Series]
         for key in ordered
         for shape, runs in found[key].items()
     ]
+
+
+def _edges(record: Record) -> float:
+    return edges(record.fields["model"]["layer_sizes"]) if record.family == "KAN" else np.nan
 
 
 def _shape(record: Record) -> str:

@@ -206,10 +206,11 @@ class SplineMLP(MLP):
             ValueError: no samples, or a setting out of range.
         """
         before = self(x)
-        for index, units in enumerate(self.units()):
-            # those of the layers before it have moved by now
-            z = usable(units, self.pre_activations(x)[index])
-            units.update_grid(z, grid_eps=grid_eps, margin=margin)
+        entering = stacked_input(x, self.members, self.in_features)
+        for units, weight, bias in zip(self.units(), self.weights, self.biases, strict=False):  # no units at the end
+            z = affine(entering, weight, bias)
+            units.update_grid(usable(units, z), grid_eps=grid_eps, margin=margin)
+            entering = units(z)
         return (self(x) - before).double().square().mean(dim=(1, 2)).sqrt()
 
     def flops(self) -> int:

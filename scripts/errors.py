@@ -4,6 +4,7 @@ __all__ = ["explain"]
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
@@ -46,11 +47,8 @@ def _missing_option(text: str) -> str:
     found = re.search(r"Could not (?:find|load) '([^']+)'", text)
     if found is None:
         return text.splitlines()[0]
-    from importlib.resources import files
-
     group, _, option = found[1].rpartition("/")
-    folder = files("conf").joinpath(group)
-    names = [item.name for item in folder.iterdir()] if folder.is_dir() else []
+    names = [item.name for item in _listed(group)]
     options = [name.removesuffix(".yaml") for name in names if name.endswith(".yaml")]
     return f"{group}={option} is not an option; {nearest(option, options)}"
 
@@ -67,7 +65,8 @@ def _unknown_key(error: ConfigCompositionException, arguments: Sequence[str]) ->
     parent, _, last = key.rpartition(".")
     others = [a for a in arguments if a.lstrip("+~").partition("=")[0] != key and not a.startswith("-")]
     config = _composed([a for a in others if not _is_swept(a)])
-    hint = f"; if the runs of the sweep have it, ++{key}=…" if "-m" in arguments or _sweeps(config) else ""
+    sweeps = any(a in ("-m", "--multirun") or a.startswith("+experiment=") for a in arguments)
+    hint = f"; if the runs of the sweep have it, ++{key}=…" if sweeps else ""
     node = config if not parent else OmegaConf.select(config, parent) if config is not None else None
     if not isinstance(node, DictConfig):
         return f"{key} is not a config key; {nearest(parent or key, [str(k) for k in config or ()])}{hint}"
@@ -84,15 +83,16 @@ def _is_swept(argument: str) -> bool:
         return False
 
 
-def _sweeps(config: DictConfig | None) -> bool:
-    """Whether the config itself asks for a sweep, as experiments do."""
-    return config is not None and bool(config.get("experiment_name", "runs") != "runs")
-
-
 def _experiments() -> tuple[str, ...]:
+    return tuple(f"experiment/{item.name}" for item in _listed("experiment") if item.is_dir())
+
+
+def _listed(group: str) -> list[Any]:
+    """What lies in the folder of a config group; nothing if there is no such."""
     from importlib.resources import files
 
-    return tuple(f"experiment/{item.name}" for item in files("conf").joinpath("experiment").iterdir() if item.is_dir())
+    folder = files("conf").joinpath(group)
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def _composed(overrides: Sequence[str]) -> DictConfig | None:

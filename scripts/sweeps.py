@@ -31,11 +31,12 @@ def check_sweep(config: DictConfig) -> None:
     jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
     seen: set[str] = set()
     for job in jobs:
-        if len(jobs) < MANY or not seen.issuperset(job):
-            seen.update(job)
-            try:
-                values = plain(compose("train", overrides=list(job)))
-                build_parts({**values, "seeds": values["seeds"][:1]})
-            except ConfigError as error:
-                which = ", ".join(part for part in job if part.partition("=")[0] in varied)
-                raise ConfigError(f"{error} (in the run with {which})" if which else str(error)) from None
+        if len(jobs) >= MANY and seen.issuperset(job):
+            continue
+        seen.update(job)
+        try:
+            values = plain(compose("train", overrides=list(job)))
+            build_parts({**values, "seeds": values["seeds"][:1]})
+        except ConfigError as error:
+            which = ", ".join(part for part in job if part.partition("=")[0] in varied)
+            raise ConfigError(f"{error} (in the run with {which})" if which else str(error)) from None

@@ -1,12 +1,23 @@
 """Synthetic run records that look like the suite's own, for tests of everything that only reads records."""
 
-__all__ = ["centres", "five_peaks", "grid_depth", "power_law", "toy_functions", "write_growing", "write_run"]
+__all__ = [
+    "assert_no_word_is_cut_off",
+    "centres",
+    "five_peaks",
+    "grid_depth",
+    "power_law",
+    "toy_functions",
+    "write_growing",
+    "write_run",
+]
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from continual.metrics import rmse
 from continual.records import Record, write_record
@@ -346,3 +357,15 @@ def power_law(
     generator = np.random.default_rng(order)
     factors = np.exp(spread * generator.standard_normal((members, 1)))
     return scale * factors * np.asarray(sizes, dtype=np.float64) ** power
+
+
+def assert_no_word_is_cut_off(figure: Figure) -> None:
+    """Every visible text of a figure lies within it."""
+    figure.draw_without_rendering()
+    width, height = figure.bbox.size
+    for text in figure.findobj(Text):
+        if text.get_text() and text.get_visible():
+            box = text.get_window_extent()
+            assert min(box.x0, box.y0) >= -1, text.get_text()
+            assert box.x1 <= width + 1, text.get_text()
+            assert box.y1 <= height + 1, text.get_text()

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from synthetic import five_peaks, grid_depth, toy_functions, write_run
+from synthetic import assert_no_word_is_cut_off, five_peaks, grid_depth, toy_functions, write_run
 
 from continual.figures import comparison, matrices, phases, ranking, run_summary, save, sweep, task_curves
 from continual.figures.matrices import compact
@@ -432,11 +432,4 @@ def test_no_word_is_cut_off(tmp_path: Path) -> None:
         comparison(toy_functions(tmp_path / "toy", functions=4, models=3, members=2)),
     ]
     for figure in figures:
-        figure.draw_without_rendering()
-        width, height = figure.bbox.size
-        for text in figure.findobj(Text):
-            if text.get_text() and text.get_visible():
-                box = text.get_window_extent()
-                assert min(box.x0, box.y0) >= -1, text.get_text()
-                assert box.x1 <= width + 1, text.get_text()
-                assert box.y1 <= height + 1, text.get_text()
+        assert_no_word_is_cut_off(figure)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from synthetic import power_law, write_growing
+from synthetic import assert_no_word_is_cut_off, power_law, write_growing
 
 from continual.figures import extension, pareto, scaling
 from continual.figures.style import looks
@@ -212,14 +212,7 @@ def test_no_word_is_cut_off_and_no_name_is_a_formula(tmp_path, records, draw) ->
     before = dict(mpl.rcParams)
     for found in (records, long, records[:1]):
         figure = draw(found)
-        figure.draw_without_rendering()
-        width, height = figure.bbox.size
-        for text in figure.findobj(Text):
-            if text.get_text() and text.get_visible():
-                box = text.get_window_extent()
-                assert min(box.x0, box.y0) >= -1, text.get_text()
-                assert box.x1 <= width + 1, text.get_text()
-                assert box.y1 <= height + 1, text.get_text()
+        assert_no_word_is_cut_off(figure)
     assert dict(mpl.rcParams) == before
     notes = " ".join(texts(figure)).replace("\n", " ")
     assert re.search(r"10–90 %", notes)

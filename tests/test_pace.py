@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.text import Text
-from synthetic import write_run
+from synthetic import assert_no_word_is_cut_off, write_run
 
 from continual.figures import parameter_count, runtime
-from continual.figures.parameter_count import edges, formulas
+from continual.figures.parameter_count import formulas
+from continual.models import edges
 from continual.pace import seconds_per_step, seconds_to
 from kan import KAN
 from mlp_baselines import MLP
@@ -170,11 +171,4 @@ def test_runtime_shows_one_seed_and_its_ratio_to_the_mlp_of_equal_parameters(bla
 def test_no_word_of_either_figure_is_cut_off(blank) -> None:
     kan = counted(blank, KAN(2, 1, width=4), place(4, 2, 5, 3))
     for figure in (parameter_count([kan]), runtime([contest(blank, "KAN", "KAN", 2e-3)]), runtime([])):
-        figure.draw_without_rendering()
-        width, height = figure.bbox.size
-        for text in figure.findobj(Text):
-            if text.get_text() and text.get_visible():
-                box = text.get_window_extent()
-                assert min(box.x0, box.y0) >= -1, text.get_text()
-                assert box.x1 <= width + 1, text.get_text()
-                assert box.y1 <= height + 1, text.get_text()
+        assert_no_word_is_cut_off(figure)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from synthetic import power_law, write_growing, write_run
 
-from continual.series import all_series, edges, function_of, series_of
+from continual.models import edges
+from continual.series import all_series, function_of, series_of
 
 GRIDS = (3, 5, 10, 20)
 
@@ -15,7 +16,7 @@ def test_a_run_that_grows_is_a_line_with_both_counts_of_its_parameters(tmp_path)
     errors = power_law(GRIDS, -4)
     record = write_growing(tmp_path, errors, grids=GRIDS, layer_sizes=(4, 2, 1))
     (series,) = all_series([record])
-    assert edges(record) == 10
+    assert edges(record.fields["model"]["layer_sizes"]) == 10
     np.testing.assert_array_equal(series.sizes("intervals"), [30, 50, 100, 200])
     np.testing.assert_array_equal(series.sizes("trainable"), [80, 100, 150, 250])
     np.testing.assert_allclose(series.errors, errors)

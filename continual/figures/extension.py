@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from continual.figures.panels import Entry, label_panel, panel_sheet, series_entry, spread_line
 from continual.figures.scales import error_axis, size_axis
 from continual.figures.style import GREY, INK, ModelStyle, band, looks, message, styled
+from continual.models import edges
 from continual.records import Record
 from continual.scaling_law import STUCK, stuck_members
-from continual.series import edges, function_of, series_of
+from continual.series import function_of, series_of
 from continual.stages import Stage, stages
 
 Array = NDArray[np.float64]
@@ -184,8 +185,8 @@ def _draw_errors(axes: Axes, records: Sequence[Record], look: Looks, samples: in
 def _threshold(record: Record, stage: Stage, samples: int) -> float:
     """The grid at which there are as many trained parameters as numbers to learn: each interval costs one an edge."""
     assert stage.grid_size is not None
-    outputs = record.fields["model"]["layer_sizes"][-1]
-    return stage.grid_size + (samples * outputs - stage.parameters) / edges(record)
+    sizes = record.fields["model"]["layer_sizes"]
+    return stage.grid_size + (samples * sizes[-1] - stage.parameters) / edges(sizes)
 
 
 def _draw_seconds(axes: Axes, records: Sequence[Record], look: Looks) -> None:

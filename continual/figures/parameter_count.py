@@ -1,6 +1,6 @@
 """Parameters of KANs and MLPs as they are counted, against what formulas say: over width, depth, grid size, order."""
 
-__all__ = ["edges", "formulas", "parameter_count"]
+__all__ = ["formulas", "parameter_count"]
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from continual.figures.scales import round_numbers
-from continual.figures.style import FAINT, PALETTES, message, panel, sheet, styled, write
+from continual.figures.style import FAINT, PALETTES, legend, message, panel, sheet, styled, write_notes
+from continual.models import edges
 from continual.records import Record
 from continual.tables import format_count
 
@@ -37,11 +38,6 @@ LABELS = {
     "affine": "MLP: Σ n(l) n(l+1) + n(l+1), exact",
     "square": "MLP: N²L",
 }
-
-
-def edges(layer_sizes: Sequence[int]) -> int:
-    """Σ n(l) n(l+1), the edges of a KAN and the weights of an MLP, without biases."""
-    return sum(i * o for i, o in zip(layer_sizes[:-1], layer_sizes[1:], strict=True))
 
 
 def formulas(record: Record) -> dict[str, int]:
@@ -103,18 +99,15 @@ def parameter_count(records: Sequence[Record]) -> Figure:
         _draw(axes, here, axis, (min(limits) / 1.5, max(limits) * 1.5))
         if column == 0:
             axes.set_ylabel("parameters of one member", labelpad=1)
-    tall = figure.get_size_inches()[1]
-    figure.legend(
+    legend(
+        figure,
         [Line2D([], [], linewidth=1.2, **LOOKS[name]) for name in LABELS],
         list(LABELS.values()),
-        loc="upper left",
-        bbox_to_anchor=(0.12 / total, (foot - 0.42) / tall),
-        ncols=3,  # filled column by column
-        borderaxespad=0.0,
-        borderpad=0.0,
+        foot - 0.42,
+        3,  # filled column by column
         handlelength=3.0,
     )
-    write(figure, 0.12, tall - 0.12 * len(notes) - 0.1, "\n".join(notes), fontsize=6.5)
+    write_notes(figure, notes)
     return figure
 
 

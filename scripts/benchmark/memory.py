@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from continual.models import edges
 from scripts.benchmark.cases import Case, networks
 from scripts.benchmark.timing import network_job
 
@@ -63,8 +64,7 @@ def check_memory(cases: Sequence[Case], members: int, dtype: torch.dtype) -> Non
     except (AttributeError, ValueError, OSError):
         return  # the system does not say
     for case in cases:
-        edges = sum(i * o for i, o in zip(case.layer_sizes[:-1], case.layer_sizes[1:], strict=True))
-        needed = 4 * members * least_memory(case, edges * (case.grid_size + 5), dtype)
+        needed = 4 * members * least_memory(case, edges(case.layer_sizes) * (case.grid_size + 5), dtype)
         if needed > there:
             raise ValueError(
                 f"{case} with {members} members needs {needed / 1e9:.3g} GB, and there are {there / 1e9:.3g}"
