@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from continual.metrics import Summary, summarize
 from continual.records import Record, replace_file
-from continual.series import MEASURES, Series, all_series
+from continual.series import MEASURES, Count, Measure, Series, all_series
 from continual.tables import format_count, format_interval, format_value, markdown_table, raw, write_csv
 
 Array = NDArray[np.float64]
@@ -81,7 +81,7 @@ class ScalingFit:
     best: float
     best_index: int
 
-    def exponent(self, count: str) -> Summary:
+    def exponent(self, count: Count) -> Summary:
         """Mean exponent over the members that are not stuck, with its 95 % interval."""
         return summarize(self.slopes[count])
 
@@ -137,7 +137,7 @@ def _cells(fit: ScalingFit) -> list[str]:
     ]
 
 
-def _numbers(fit: ScalingFit, measure: str) -> dict[str, Any]:
+def _numbers(fit: ScalingFit, measure: Measure) -> dict[str, Any]:
     series, index, known = fit.series, fit.best_index, np.isfinite(fit.best)
     content: dict[str, Any] = {
         "function": series.function,
@@ -160,7 +160,7 @@ def _numbers(fit: ScalingFit, measure: str) -> dict[str, Any]:
 
 
 def write_scaling(
-    records: Sequence[Record], folder: Path, *, measure: str = "rmse", fit_from: int = 5, stuck: float = STUCK
+    records: Sequence[Record], folder: Path, *, measure: Measure = "rmse", fit_from: int = 5, stuck: float = STUCK
 ) -> list[Path]:
     """Writes `scaling.csv` (full precision) and `scaling.md` (for people), a row a function and series.
 

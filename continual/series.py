@@ -1,9 +1,10 @@
 """Series: the runs that make up one line of error against size, their members aligned by seed."""
 
-__all__ = ["MEASURES", "Series", "all_series", "function_of", "series_of"]
+__all__ = ["MEASURES", "Count", "Measure", "Series", "all_series", "function_of", "series_of"]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from continual.records import Record
 from continual.stages import stages
 
 Array = NDArray[np.float64]
+
+Measure = Literal["rmse", "median"]
+Count = Literal["intervals", "trainable"]
 
 MEASURES: Mapping[str, str] = {"rmse": "test RMSE", "median": "root of the median squared test error"}
 """Errors of a stage by name, in units of the target, with their labels."""
@@ -54,7 +58,7 @@ class Series:
     errors: Array
 
     @classmethod
-    def of(cls, records: Sequence[Record], measure: str = "rmse", name: str | None = None) -> "Series":
+    def of(cls, records: Sequence[Record], measure: Measure = "rmse", name: str | None = None) -> "Series":
         """The series of these runs, at least one; see `all_series`. Its name is that of their series by default."""
         found = [(record, stage) for record in records for stage in stages(record)]
         found.sort(key=lambda each: each[1].parameters)
@@ -99,7 +103,7 @@ class Series:
         """Whether it has models whose grids grew while they trained."""
         return bool(len(self.trained) > len(self.records) and np.isfinite(self.grids).any())
 
-    def sizes(self, count: str) -> Array:
+    def sizes(self, count: Count) -> Array:
         """Parameters by one of two counts, (S,): `intervals` as the paper counts, `trainable` all that are trained.
 
         Raises:
@@ -110,7 +114,7 @@ class Series:
         return self.counted if count == "intervals" else self.trained
 
 
-def all_series(records: Sequence[Record], measure: str = "rmse") -> list[Series]:
+def all_series(records: Sequence[Record], measure: Measure = "rmse") -> list[Series]:
     """The series of all runs, in the order in which their functions and names first appear.
 
     Models with grids make one line by their grids; where there are several shapes of them, each is a series of its own,

@@ -181,6 +181,7 @@ MISTAKES = [
     (["+model.grid_sise=5"], "model.grid_sise is not a config key; did you mean grid_size?"),
     (["+training.stepz=5"], "training.stepz is not a config key; did you mean steps?"),
     (["model=kna"], "model=kna is not an option; did you mean kan?"),
+    (["+experiment=scaling_toy", "report.figures.figure.measure=mean"], "should be 'rmse' or 'median', got 'mean'"),
     (["adaptation=[grid_update,foo]"], "adaptation=foo is not an option; valid: domain_extension,"),
     (["modle=kan"], "modle is not a config key; did you mean model?"),
     (["+experiment=five_peeks"], "did you mean five_peaks?"),

@@ -14,7 +14,7 @@ from continual.figures.scales import error_axis, size_axis
 from continual.figures.style import GREY, INK, ModelStyle, band, looks, message, styled
 from continual.records import Record
 from continual.scaling_law import STUCK, ScalingFit, fit_scaling
-from continual.series import MEASURES, Series, all_series
+from continual.series import MEASURES, Count, Measure, Series, all_series
 from continual.tables import format_interval
 
 COUNTS = {"intervals": "parameters (KANs: G an edge)", "trainable": "trained parameters"}
@@ -26,8 +26,8 @@ Looks = dict[tuple[str, str], ModelStyle]
 @styled
 def scaling(
     records: Sequence[Record],
-    measure: str = "rmse",
-    count: str = "intervals",
+    measure: Measure = "rmse",
+    count: Count = "intervals",
     fit_from: int = 5,
     stuck: float = STUCK,
     across: int = 5,
@@ -91,7 +91,7 @@ _COUNTED = {
 }
 
 
-def _draw(axes: Axes, fits: Sequence[ScalingFit], look: Looks, count: str, fit_from: int) -> None:
+def _draw(axes: Axes, fits: Sequence[ScalingFit], look: Looks, count: Count, fit_from: int) -> None:
     shown: list[float] = []
     for fit in fits:
         series, sizes = fit.series, fit.series.sizes(count)
@@ -128,7 +128,7 @@ def _draw(axes: Axes, fits: Sequence[ScalingFit], look: Looks, count: str, fit_f
         )
 
 
-def _draw_guides(axes: Axes, found: Sequence[Series], count: str, fit_from: int) -> None:
+def _draw_guides(axes: Axes, found: Sequence[Series], count: Count, fit_from: int) -> None:
     """The lines that theory expects of splines and of smooth functions of d inputs, from a series' first fitted median.
 
     They begin at the series with splines that comes lowest; without any there is nothing to compare with.
