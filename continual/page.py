@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from continual.files import replace_file
 from continual.metrics import METRICS
-from continual.records import Record, replace_file
+from continual.records import Record
 from continual.structure import HEADER, cells, structures
 from continual.tables import LEGEND, has_frozen, header, rows
 

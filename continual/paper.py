@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from continual.files import replace_file
 from continual.metrics import summarize
-from continual.records import Record, replace_file
+from continual.records import Record
 from continual.stages import Stage, best_stage
 from continual.tables import format_count, format_value, markdown_table, raw, write_csv
 

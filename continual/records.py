@@ -3,19 +3,23 @@
 __all__ = [
     "FORMAT",
     "Record",
+    "UnknownFormatError",
     "add_to_sweep",
     "begin_sweep",
+    "damaged_files",
     "is_done",
     "read_record",
     "read_sweep",
-    "replace_file",
     "write_record",
 ]
 
+import hashlib
+import io
 import json
 import math
-import os
-from collections.abc import Callable, Mapping
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,10 +28,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from continual.files import UnusableFileError, digest, replace_file
 from continual.metrics import all_metrics
 
-FORMAT = 1
-"""Version of `record.json`; it grows when a field changes its meaning."""
+FORMAT = 2
+"""Version of `record.json`; it grows when a field changes its meaning. Since 2 everything has a checksum."""
+
+
+class UnknownFormatError(UnusableFileError):
+    """A record that another version wrote, which is whole perhaps."""
+
+
+_READABLE = (1, 2)
+_CHECKED = 2
+_RECORD, _CURVES = "record.json", "curves.npz"
 
 
 @dataclass(frozen=True)
@@ -141,8 +155,14 @@ class Record:
         `portrait/…`, the functions on the edges at the end (see `kan.portrait`), and `portrait_0/…`, … before each
         pruning and the like.
         """
-        with np.load(self.folder / "curves.npz", allow_pickle=False) as archive:
-            return dict(archive)
+        path = self.folder / _CURVES
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return dict(archive)
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError) as error:
+            raise UnusableFileError(f"{path} is damaged") from error
 
 
 def _from_json(values: Any) -> NDArray[np.float64]:
@@ -162,50 +182,86 @@ def _to_json(value: Any) -> Any:
     return value
 
 
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file so that at any moment, a power cut included, either the old or the whole new content is there.
+def write_record(
+    folder: Path, fields: Mapping[str, Any], curves: Mapping[str, NDArray[Any]], files: Sequence[str] = ()
+) -> Record:
+    """Writes `curves.npz` and then, last and in one rename, `record.json`: where it is, the run is done.
 
     Args:
-        path: the file.
-        write: writes the new content to the path it is given, a neighbour of `path`.
+        folder: the run's folder.
+        fields: the content of `record.json`, which is added what makes it checkable: its format, the checksums of the
+            run's other files, and its own.
+        curves: the arrays of `curves.npz`.
+        files: names of further files in the folder that belong to the run and never change again.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    write(partial)
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-
-
-def write_record(folder: Path, fields: Mapping[str, Any], curves: Mapping[str, NDArray[Any]]) -> Record:
-    """Writes `curves.npz` and then, last and in one rename, `record.json`: where it is, the run is done."""
-    replace_file(folder / "curves.npz", lambda path: np.savez_compressed(path, allow_pickle=False, **dict(curves)))
-    text = json.dumps(_to_json({"format": FORMAT, **fields}), indent=1, allow_nan=False)
-    replace_file(folder / "record.json", lambda path: path.write_text(text + "\n", encoding="utf-8"))
+    archive = io.BytesIO()
+    np.savez_compressed(archive, allow_pickle=False, **dict(curves))
+    replace_file(folder / _CURVES, archive.getvalue())
+    sums = {name: digest(folder / name) for name in (_CURVES, *files)}
+    content = json.loads(json.dumps(_to_json({"format": FORMAT, **fields, "files": sums}), allow_nan=False))
+    text = json.dumps({**content, "sha256": _own_sum(content)}, indent=1, allow_nan=False)
+    replace_file(folder / _RECORD, f"{text}\n".encode())
     return read_record(folder)
+
+
+def _own_sum(content: Mapping[str, Any]) -> str:
+    """Checksum over everything that a record says, whatever its layout."""
+    relevant = {key: value for key, value in content.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(relevant, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def is_done(folder: Path) -> bool:
     """Whether the run of this folder has finished."""
-    return (folder / "record.json").is_file()
+    return (folder / _RECORD).is_file()
 
 
 def read_record(folder: Path) -> Record:
-    """Reads a finished run.
+    """Reads a finished run, and checks that its record and its curves are what was written.
 
     Raises:
         FileNotFoundError: the folder holds no `record.json`.
-        ValueError: the record is damaged or of a format that this version does not read.
+        UnusableFileError: the record or the curves are damaged.
+        UnknownFormatError: the record is of a format that this version does not read.
     """
-    path = folder / "record.json"
+    path = folder / _RECORD
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         found = fields["format"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no run record; move it away to run again") from error
-    if found != FORMAT:
-        raise ValueError(f"{path} has format {found}, this version reads {FORMAT}; move it away to run again")
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnusableFileError(f"{path} is no run record; move it away to run again") from error
+    if found not in _READABLE:
+        raise UnknownFormatError(f"{path} has format {found}, this version reads {FORMAT}; move it away to run again")
+    try:
+        if found >= _CHECKED and fields["sha256"] != _own_sum(fields):
+            raise UnusableFileError(f"{path} was changed since it was written; move it away to run again")
+        lost = damaged_files(folder, fields, (_CURVES,))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, UnusableFileError):
+            raise
+        raise UnusableFileError(f"{path} is damaged; move it away to run again") from error
+    if lost:
+        raise UnusableFileError(f"{lost[0]} is damaged or missing; the run's own command makes it again")
     return Record(folder, fields)
+
+
+def damaged_files(folder: Path, fields: Mapping[str, Any], names: Sequence[str] | None = None) -> list[Path]:
+    """The files of a run that are missing or not what its record says; format 1 says that they are there.
+
+    Args:
+        folder: the run's folder.
+        fields: of its record.
+        names: look at these only; None for all.
+    """
+    sums: Mapping[str, str | None] = fields.get("files", dict.fromkeys((_CURVES, "model.pt", "config.yaml")))
+    wanted = [name for name in sums if names is None or name in names]
+    return [folder / name for name in wanted if not _is_whole(folder / name, sums[name])]
+
+
+def _is_whole(path: Path, checksum: str | None) -> bool:
+    try:
+        return path.is_file() if checksum is None else digest(path) == checksum
+    except OSError:
+        return False
 
 
 def begin_sweep(experiment: Path) -> None:

@@ -1,39 +1,45 @@
 """One run from model and curriculum to its record, or on from where it stopped."""
 
-__all__ = ["Run", "execute", "save_summary"]
+__all__ = ["BusyError", "Run", "execute", "save_summary"]
 
+import io
 import logging
 import os
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from torch import Generator
 
 from continual.adaptation import Adaptation
+from continual.checkpoint import Checkpoint
 from continual.evaluation import baseline_rmse
 from continual.figures import run_summary, save
+from continual.files import UnusableFileError, remove_partials, replace_file
 from continual.history import History
+from continual.lock import FolderLock
 from continual.metrics import METRICS, summarize
 from continual.models import StackedModel, parameter_counts, portrait
 from continual.progress import Progress
-from continual.records import Record, is_done, read_record, replace_file, write_record
+from continual.records import Record, UnknownFormatError, damaged_files, is_done, read_record, write_record
+from continual.states import note_failure
 from continual.stepping import Penalty
+from continual.stopping import StopSignals
 from continual.strategies import Strategy
 from continual.trackers import RunInfo, Tracker
 from continual.training import MakeOptimizer, Settings, train
+from continual.versions import code_version, package_versions
 from tasks import Curriculum
 
 log = logging.getLogger(__name__)
-
-_PACKAGES = ("kan-continual", "torch", "numpy", "scipy", "hydra-core", "wandb")
 
 
 @dataclass(frozen=True)
@@ -67,34 +73,122 @@ class Run:
     penalty: Penalty | None = None
 
 
-def execute(run: Run) -> Record:
-    """Trains, evaluates and records a run; reads the record instead if there is one.
+def execute(run: Run, *, wait: bool = True) -> Record:
+    """Trains, evaluates and records a run; reads the record instead if there is one and all its files are whole.
 
-    An interrupted run goes on from its last checkpoint and ends as if it had never stopped, to the last bit.
+    An interrupted run goes on from its last checkpoint and ends as if it had never stopped, to the last bit. One
+    process at a time works in a run's folder. What is damaged is made again.
+
+    Args:
+        run: the run.
+        wait: whether to wait for another process that has the run, or to leave.
+
+    Raises:
+        BusyError: another process has it, and `wait` is False.
+        Stopped: SIGINT or SIGTERM came; the checkpoint holds the last step.
+        OSError: a file can't be written; what was saved before is still there.
+        UnknownFormatError: the record is of another version.
     """
     folder = run.info.folder
-    if is_done(folder):
-        log.info("skipped, its record exists: %s (%s)", run.info.name, folder)
-        return read_record(folder)
-    with _log_file(folder / "log.txt"):
-        log.debug("%s, %d seeds, identity %s", run.info.name, len(run.info.seeds), run.info.identity)
-        began = time.perf_counter()
-        run.tracker.start(run.info)
-        try:
-            record = _finish(run, _train(run), began)
-            run.tracker.finish(record, {"summary": lambda: run_summary(record)})
-        except BaseException:
-            run.tracker.abort()
-            raise
-        _say_result(record)
-        (folder / "checkpoint.pt").unlink(missing_ok=True)
+    record = None if _left_over(folder) else _found(folder)
+    if record is not None:  # nothing to write: also for who may only read
+        return _skipped(run, record)
+    with _locked(run, wait):
+        remove_partials(folder)
+        record = _found(folder)
+        if record is not None:  # another process was faster, or was killed just before it had cleaned up
+            (folder / _CHECKPOINT).unlink(missing_ok=True)
+            return _skipped(run, record)
+        return _train_and_record(run)
+
+
+class BusyError(RuntimeError):
+    """Another process trains the run."""
+
+
+def _left_over(folder: Path) -> bool:
+    """Whether a process that was killed may have left something to clean up."""
+    return (folder / _CHECKPOINT).exists() or (folder / ".lock").exists() or any(folder.glob(".*.partial*"))
+
+
+def _found(folder: Path) -> Record | None:
+    """The record of a finished run; None if there is none, or it has to be made again, which is said."""
+    if not is_done(folder):
+        return None
+    try:
+        record = read_record(folder)
+    except UnknownFormatError:
+        raise
+    except UnusableFileError as error:
+        log.warning("%s: the run is made again", str(error).partition(";")[0])
+        return None
+    lost = damaged_files(folder, record.fields)
+    if lost:
+        log.warning("%s is damaged or missing: the run is made again", lost[0])
+        return None
     return record
 
 
-def _train(run: Run) -> History:
-    checkpoint = run.info.folder / "checkpoint.pt"
-    if checkpoint.is_file():
-        log.info("going on from %s", checkpoint)
+def _skipped(run: Run, record: Record) -> Record:
+    made_by = record.fields.get("code", {}).get("sources")
+    other = made_by is not None and made_by != code_version()["sources"]
+    log.info(
+        "skipped, its record exists%s: %s (%s)",
+        ", made by other code of this project" if other else "",
+        run.info.name,
+        run.info.folder,
+    )
+    return record
+
+
+@contextmanager
+def _locked(run: Run, wait: bool) -> Iterator[None]:
+    """The run's folder to ourselves."""
+    lock = FolderLock(run.info.folder)
+    if not lock.acquire():
+        if not wait:
+            raise BusyError(f"{run.info.name} is being trained by {lock.holder()} ({run.info.folder})")
+        log.info("waiting for %s, which trains %s (%s)", lock.holder(), run.info.name, run.info.folder)
+        while not lock.acquire():
+            time.sleep(_PATIENCE)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+_PATIENCE = 0.2  # seconds between two looks whether a lock is free
+_CHECKPOINT = "checkpoint.pt"
+
+
+def _train_and_record(run: Run) -> Record:
+    folder = run.info.folder
+    note_failure(folder, None)
+    with StopSignals() as stop, _log_file(folder / "log.txt"):
+        log.debug("%s, %d seeds, identity %s", run.info.name, len(run.info.seeds), run.info.identity)
+        _write_config(run)
+        checkpoint = Checkpoint(folder / _CHECKPOINT, run.info.identity)
+        run.tracker.start(run.info)
+        try:
+            record = _finish(run, _train(run, checkpoint, stop), checkpoint)
+            run.tracker.finish(record, {"summary": lambda: run_summary(record)})
+        except BaseException as error:
+            run.tracker.abort()
+            if isinstance(error, Exception):
+                with suppress(OSError):  # the disk may be what failed
+                    note_failure(folder, f"{type(error).__name__}: {error}")
+            raise
+        _say_result(record)
+        checkpoint.remove()
+    return record
+
+
+def _write_config(run: Run) -> None:
+    text = yaml.safe_dump(dict(run.info.config), sort_keys=False, allow_unicode=True)
+    replace_file(run.info.folder / "config.yaml", text.encode())
+
+
+def _train(run: Run, checkpoint: Checkpoint, stop: StopSignals) -> History:
     with Progress(run.info.name, len(run.curriculum), run.settings.steps) as progress:
         return train(
             run.model,
@@ -108,16 +202,22 @@ def _train(run: Run) -> History:
             observers=[run.tracker],
             tick=progress,
             checkpoint=checkpoint,
+            stop=stop,
         )
 
 
-def _finish(run: Run, history: History, began: float) -> Record:
+def _finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
     """Writes what the run leaves behind; `record.json` comes last."""
     info, folder = run.info, run.info.folder
     state = {"format": 1, "model": run.model.state_dict(), "describe": dict(run.model.describe())}
     state["seeds"] = list(info.seeds)
-    replace_file(folder / "model.pt", lambda path: torch.save(state, path))
+    content = io.BytesIO()
+    torch.save(state, content)
+    replace_file(folder / "model.pt", content.getvalue())
+    if not (folder / "config.yaml").is_file():  # somebody removed the folder meanwhile
+        _write_config(run)
     device = next(iter(run.model.parameters())).device
+    sessions = checkpoint.sessions()
     fields = {
         "status": "done",
         "experiment": info.experiment,
@@ -135,12 +235,19 @@ def _finish(run: Run, history: History, began: float) -> Record:
         "outside": history.outside[-1].mean(axis=0) if history.outside else None,
         "events": [{"step": step, "text": text} for step, text in history.events],
         "baseline_rmse": baseline_rmse(run.curriculum),
-        "seconds": {"total": time.perf_counter() - began, "train": history.train_seconds, "along": history.seconds},
+        "seconds": {
+            "total": sum(s["seconds"] for s in sessions),
+            "train": history.train_seconds,
+            "along": history.seconds,
+        },
         "device": _hardware(device),
         "threads": torch.get_num_threads(),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": package_versions(),
+        "code": code_version(),
+        "sessions": sessions,
     }
-    return write_record(folder, fields, {**history.curves(), **_view(run.curriculum), **_portrait(run)})
+    curves = {**history.curves(), **_view(run.curriculum), **_portrait(run)}
+    return write_record(folder, fields, curves, ("model.pt", "config.yaml"))
 
 
 def _portrait(run: Run) -> dict[str, np.ndarray[Any, Any]]:
@@ -181,16 +288,6 @@ def _outside(record: Record) -> str:
     return f"; inputs outside the grid: {', '.join(left)}" if left else ""
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def _hardware(device: torch.device) -> str:
     """What the run ran on, in words."""
     if device.type == "cuda":
@@ -203,11 +300,24 @@ def _hardware(device: torch.device) -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
+class _LogFile(WatchedFileHandler):
+    """A log that is there again after its file or folder was removed, and whose failures stop nothing."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A full disk shows where the run itself is written."""
+
+
 @contextmanager
 def _log_file(path: Path) -> Iterator[None]:
     """Adds what this package logs to the run's `log.txt`, with the time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     package = logging.getLogger("continual")
     package.addHandler(handler)

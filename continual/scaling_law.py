@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from continual.files import replace_file
 from continual.metrics import Summary, summarize
-from continual.records import Record, replace_file
+from continual.records import Record
 from continual.series import MEASURES, Count, Measure, Series, all_series
 from continual.tables import format_count, format_interval, format_value, markdown_table, raw, write_csv
 

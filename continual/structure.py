@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from continual.records import Record, replace_file
+from continual.files import replace_file
+from continual.records import Record
 from continual.tables import format_value, markdown_table
 
 

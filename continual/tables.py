@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from continual.files import replace_file
 from continual.metrics import METRICS, Summary, summarize
-from continual.records import Record, replace_file
+from continual.records import Record
 
 SHOWN = ("learned_rmse", "final_rmse", "forgetting", "retention")
 """Metrics of the tables for people; the CSV holds all of them."""

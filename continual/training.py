@@ -4,10 +4,9 @@ __all__ = ["MakeOptimizer", "Observer", "Settings", "make_optimizer", "train"]
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,11 +15,12 @@ from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 from continual.adaptation import Adaptation, Moment
+from continual.checkpoint import Checkpoint
 from continual.evaluation import Evaluator
 from continual.history import History
 from continual.models import StackedModel, parameter_counts, some_of, trainable
-from continual.records import replace_file
 from continual.stepping import Penalty, TrainingStep
+from continual.stopping import Stopped
 from continual.strategies import Strategy
 from tasks import Curriculum
 
@@ -48,7 +48,8 @@ class Settings:
         batch_size: samples of a step, drawn anew for each step without replacement, for each member of its own; None
             for all of them.
         evaluate_every: steps between evaluations of all tasks; also evaluated before training and after each task.
-        checkpoint_seconds: least time between checkpoints within a task; there is always one after each task.
+        checkpoint_seconds: least time between checkpoints within a task; there is always one after each task, and where
+            training is asked to stop.
         penalty_steps: steps of each task whose loss has the penalty, if there is one; None for all.
 
     Raises:
@@ -106,7 +107,8 @@ def train(
     penalty: Penalty | None = None,
     observers: Sequence[Observer] = (),
     tick: Callable[[int, int, Tensor], None] | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Checkpoint | None = None,
+    stop: Callable[[], int | None] | None = None,
 ) -> History:
     """Trains the stack through all tasks in order and evaluates it along the way.
 
@@ -126,13 +128,15 @@ def train(
         penalty: added to the loss; the optimizer begins anew where it comes or goes.
         observers: told of every evaluation, also of those before a resumption.
         tick: called after each step with the task, the step within it, and the losses (M,).
-        checkpoint: file to write while running, and to go on from if it is there.
+        checkpoint: what to write while running, and to go on from if it is there.
+        stop: asked after each step for the signal that came, if any, see `continual.stopping`.
 
     Returns:
         The history of evaluations.
 
     Raises:
         ValueError: model and curriculum do not fit together, an adaptation that can't work, or see `make_optimizer`.
+        Stopped: a signal came; the checkpoint holds the last step.
     """
     if (model.members, model.in_features, model.out_features) != (
         curriculum.members,
@@ -143,7 +147,7 @@ def train(
     for adaptation in adaptations:
         adaptation.check(model, settings.steps, len(curriculum))
     loop = _Loop(
-        model, curriculum, make, strategy, settings, generators, adaptations, penalty, observers, tick, checkpoint
+        model, curriculum, make, strategy, settings, generators, adaptations, penalty, observers, tick, checkpoint, stop
     )
     loop.run()
     return loop.history
@@ -164,12 +168,13 @@ class _Loop:
         penalty: Penalty | None,
         observers: Sequence[Observer],
         tick: Callable[[int, int, Tensor], None] | None,
-        checkpoint: Path | None,
+        checkpoint: Checkpoint | None,
+        stop: Callable[[], int | None] | None,
     ) -> None:
         self.model, self.curriculum, self.make = model, curriculum, make
         self.strategy, self.settings, self.generators = strategy, settings, generators
         self.adaptations, self.penalty = adaptations, penalty
-        self.observers, self.tick, self.checkpoint = observers, tick, checkpoint
+        self.observers, self.tick, self.checkpoint, self.stop = observers, tick, checkpoint, stop
         self.evaluator = Evaluator(curriculum)
         self.history = History(alive=np.ones(model.members, dtype=bool))
         self.task = 0  # in training, or to begin next
@@ -180,8 +185,9 @@ class _Loop:
         self.saved = time.monotonic()
 
     def run(self) -> None:
-        if self.checkpoint is not None and self.checkpoint.is_file():
-            self.load(self.checkpoint)
+        state = self.checkpoint.load() if self.checkpoint is not None else None
+        if state is not None:
+            self.load(state)
         else:
             nothing = np.full(self.model.members, np.nan)
             self.evaluate(-1, nothing)
@@ -191,6 +197,9 @@ class _Loop:
             self.task, self.step = self.task + 1, 0
             self.heard.clear()
             self.save()
+            signalled = self.stop() if self.stop is not None else None
+            if signalled is not None and self.task < len(self.curriculum):
+                self.leave(signalled)
 
     def begin_optimizer(self) -> None:
         self.optimizer = make_optimizer(self.make, self.model)
@@ -245,8 +254,14 @@ class _Loop:
             if ends or self.step % self.settings.evaluate_every == 0:
                 self.history.alive = finite.cpu().numpy()
                 self.evaluate(self.task, losses.double().cpu().numpy())
-                if not ends and time.monotonic() - self.saved > self.settings.checkpoint_seconds:
-                    self.save()
+            signalled = self.stop() if self.stop is not None else None
+            # the end of a task is saved when its row is there
+            due = signalled is not None or time.monotonic() - self.saved > self.settings.checkpoint_seconds
+            if due and not ends:
+                self.history.alive = finite.cpu().numpy()
+                self.save()
+                if signalled is not None:
+                    self.leave(signalled)
         self.history.boundaries.append((self.task + 1) * self.settings.steps)
         self.end_row(self.task + 1)
 
@@ -295,12 +310,16 @@ class _Loop:
             "generators": [generator.get_state() for generator in self.generators],
             "history": self.history.state(),
         }
-        replace_file(self.checkpoint, lambda path: torch.save(state, path))
+        self.checkpoint.save(state)
         self.saved = time.monotonic()
 
-    def load(self, path: Path) -> None:
-        """Goes on from a checkpoint, and tells the observers what they missed."""
-        state = torch.load(path, weights_only=True, map_location="cpu")
+    def leave(self, signalled: int) -> None:
+        """Ends the session after a signal."""
+        log.info("stopped in task %d after step %d", self.task + 1, self.step)
+        raise Stopped(signalled)
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Goes on from the state of a checkpoint, and tells the observers what they missed."""
         self.task, self.step = state["task"], state["step"]
         self.penalized = state["penalized"]
         fit_to = getattr(self.model, "fit_to", None)

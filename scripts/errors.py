@@ -27,6 +27,11 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
     """
     if isinstance(error, ConfigError):
         return str(error)
+    if _is_unusable_file(error):
+        return str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return f"{where}{(error.strerror or type(error).__name__)[:1].lower()}{(error.strerror or '')[1:]}"
     if isinstance(error, MissingConfigException):
         return _missing_option(str(error))
     if isinstance(error, ConfigCompositionException):
@@ -36,6 +41,13 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _first_line(error)
     return None
+
+
+def _is_unusable_file(error: BaseException) -> bool:
+    """Asked once something has gone wrong: what knows the answer imports torch, which --help need not wait for."""
+    from continual.files import UnusableFileError
+
+    return isinstance(error, UnusableFileError)
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,12 +2,14 @@
 
 import logging
 import os
+import signal
 import sys
 from typing import Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from continual.stopping import PARENT
 from scripts.errors import explain
 
 
@@ -19,7 +21,7 @@ def run(config: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from continual.records import add_to_sweep, replace_file
+    from continual.records import add_to_sweep
     from continual.run import execute, save_summary
     from continual.tables import text_table
     from scripts.config import build_run, experiment_folder
@@ -35,8 +37,6 @@ def run(config: DictConfig) -> None:
             raise
         sys.exit(f"error: {error}")
     folder = ready.info.folder
-    text = OmegaConf.to_yaml(OmegaConf.create(dict(ready.info.config)))
-    replace_file(folder / "config.yaml", lambda path: path.write_text(text, encoding="utf-8"))
     if sweeping:
         add_to_sweep(experiment_folder(config), int(hydra_config.job.num), folder)
         execute(ready)
@@ -48,10 +48,12 @@ def run(config: DictConfig) -> None:
 def main() -> None:
     """Runs Hydra, and turns a user's mistake into one line."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves its errors to the lines below
+    os.environ[PARENT] = str(os.getpid())  # workers of a parallel sweep end with this process
     try:
         run()
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command goes on where this one stopped")
+    except KeyboardInterrupt as error:
+        print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        sys.exit(128 + getattr(error, "number", signal.SIGINT))
     except Exception as error:
         message = explain(error, sys.argv[1:])
         if message is None:

@@ -9,6 +9,7 @@ import torch
 
 from continual.adam import Adam
 from continual.adaptation import DomainExtension, GridSchedule, GridUpdate, Moment, Once
+from continual.checkpoint import Checkpoint
 from continual.lbfgs import LBFGS
 from continual.strategies import FineTune
 from continual.training import Settings, train
@@ -200,9 +201,9 @@ def test_an_interrupted_run_goes_on_to_the_last_bit(tmp_path, make, stop_at) -> 
 
     checkpoint = tmp_path / "checkpoint.pt"
     with pytest.raises(StoppedError):
-        learn(model, regions(), adaptations, penalty=penalty, tick=tick, checkpoint=checkpoint, **options)
+        learn(model, regions(), adaptations, penalty=penalty, tick=tick, checkpoint=Checkpoint(checkpoint), **options)
     fresh, adaptations, penalty = parts()
-    history = learn(fresh, regions(), adaptations, penalty=penalty, checkpoint=checkpoint, **options)
+    history = learn(fresh, regions(), adaptations, penalty=penalty, checkpoint=Checkpoint(checkpoint), **options)
     assert history.events == expected.events
     assert history.parameters == expected.parameters
     for name in ("rmse", "loss", "outside"):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from continual.adaptation import GridSchedule, GridUpdate
+from continual.checkpoint import Checkpoint
 from continual.gauss_newton import DampedSystem
 from continual.lbfgs import LBFGS
 from continual.least_squares import LeastSquares
@@ -392,8 +393,8 @@ def test_training_goes_on_to_the_bit_after_a_stop(tmp_path) -> None:
     history, whole = go()
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(StopError):
-        go(checkpoint=path, tick=stop)
-    resumed, again = go(checkpoint=path)
+        go(checkpoint=Checkpoint(path), tick=stop)
+    resumed, again = go(checkpoint=Checkpoint(path))
     np.testing.assert_array_equal(history.matrix(), resumed.matrix())
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
 

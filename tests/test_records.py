@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from continual.records import add_to_sweep, begin_sweep, is_done, read_record, read_sweep, replace_file, write_record
+from continual.files import replace_file
+from continual.records import add_to_sweep, begin_sweep, is_done, read_record, read_sweep, write_record
 
 
 def fields(**more):

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from continual.adam import Adam
+from continual.checkpoint import Checkpoint
+from continual.files import load_checked
 from continual.lbfgs import LBFGS
 from continual.levenberg_marquardt import LevenbergMarquardt
 from continual.staged import Staged
@@ -95,10 +97,10 @@ def test_interrupted_and_resumed_is_the_same_to_the_last_bit(tmp_path, stop, res
 
     straight, expected = go(None)
     with pytest.raises(InterruptionError):
-        go(tmp_path / "checkpoint.pt", break_off)
-    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["optimizer"]
+        go(Checkpoint(tmp_path / "checkpoint.pt"), break_off)
+    saved = load_checked(tmp_path / "checkpoint.pt")["state"]["optimizer"]
     assert saved["steps"] in (stop[1] - 1, 8 * stop[0] + stop[1] - 1, 8)
-    resumed, model = go(tmp_path / "checkpoint.pt")
+    resumed, model = go(Checkpoint(tmp_path / "checkpoint.pt"))
     assert np.array_equal(straight.matrix(), resumed.matrix())
     assert same(expected, model)
 

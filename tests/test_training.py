@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from continual.checkpoint import Checkpoint
 from continual.evaluation import Evaluator, baseline_rmse
 from continual.lbfgs import LBFGS
 from continual.metrics import forgetting
@@ -203,8 +204,8 @@ def test_interrupted_and_resumed_is_the_same_to_the_last_bit(tmp_path, make, res
     straight_told, resumed_told = Told(), Told()
     straight, expected = go(None, told=straight_told)
     with pytest.raises(InterruptionError):
-        go(tmp_path / "checkpoint.pt", break_off)
-    resumed, model = go(tmp_path / "checkpoint.pt", told=resumed_told)
+        go(Checkpoint(tmp_path / "checkpoint.pt"), break_off)
+    resumed, model = go(Checkpoint(tmp_path / "checkpoint.pt"), told=resumed_told)
     assert np.array_equal(straight.matrix(), resumed.matrix())
     for name, values in straight.curves().items():
         assert np.array_equal(values, resumed.curves()[name], equal_nan=True), name

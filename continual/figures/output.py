@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from continual.figures.style import RC
-from continual.records import replace_file
+from continual.files import replace_file
 
 DPI = 150
 

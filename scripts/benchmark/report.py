@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 
 from continual.figures.style import GREY, PALETTES, SPARE, panel, sheet, styled, write
-from continual.records import replace_file
+from continual.files import replace_file
 from scripts.benchmark.comparison import Row
 from scripts.benchmark.timing import ratio
 
