@@ -5,6 +5,7 @@ __all__ = ["FolderLock", "is_locked"]
 import errno
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 _NAME = ".lock"
@@ -49,8 +50,9 @@ class FolderLock:
                     os.close(descriptor)
                     return False
                 if _same_file(descriptor, self._path):
-                    os.ftruncate(descriptor, 0)
-                    os.write(descriptor, _who().encode())
+                    with suppress(OSError):  # a full disk can't keep a name, but it does keep the lock
+                        os.ftruncate(descriptor, 0)
+                        os.write(descriptor, _who().encode())
                     self._descriptor = descriptor
                     return True
             except BaseException:

@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM, heard at the end of a training step instead of in its middle."""
 
-__all__ = ["PARENT", "StopSignals", "Stopped"]
+__all__ = ["PARENT", "StopSignals", "Stopped", "is_orphan", "leave_to_workers"]
 
 import os
 import signal
@@ -12,6 +12,26 @@ PARENT = "KAN_CONTINUAL_PARENT"
 """Environment variable with the process whose workers end when it does."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def _parent() -> int | None:
+    """The process whose worker this one is; None if it is nobody's."""
+    named = os.environ.get(PARENT, "")
+    return int(named) if os.name == "posix" and named.isdigit() and int(named) != os.getpid() else None
+
+
+def is_orphan() -> bool:
+    """Whether this is a worker of a parallel sweep whose parent has ended."""
+    parent = _parent()
+    if parent is None or parent == os.getppid():
+        return False
+    try:
+        os.kill(parent, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
 
 
 class Stopped(KeyboardInterrupt):
@@ -37,8 +57,10 @@ class StopSignals:
     def __init__(self) -> None:
         self._number: int | None = None
         self._before: dict[int, Any] = {}
-        parent = os.environ.get(PARENT, "")
-        self._parent = os.getppid() if parent == str(os.getppid()) else None
+        parent = _parent()
+        self._parent = parent if parent == os.getppid() else None
+        if self._parent is None and is_orphan():
+            self._number = signal.SIGTERM  # it ended between two runs of this worker
 
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
@@ -63,3 +85,20 @@ class StopSignals:
             signal.signal(number, handler)
         if self._number is not None and kind is None:
             raise Stopped(self._number)
+
+
+def leave_to_workers(message: str) -> None:
+    """From now on SIGINT and SIGTERM end this process at once, so that its workers see it gone, save and end too.
+
+    What runs the workers would kill them in the middle of a step.
+
+    Args:
+        message: written to standard error then.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        os.write(2, f"{message}\n".encode())
+        os._exit(128 + number)
+
+    for number in _SIGNALS:
+        signal.signal(number, leave)

@@ -10,6 +10,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from continual.stopping import leave_to_workers
+
 _USAGE = "usage: python -m scripts.report results/EXPERIMENT"
 
 
@@ -80,6 +82,8 @@ class Report(Callback):
         except Exception as error:  # Hydra would turn it into a warning and go on
             sys.exit(f"error: {explain(error, config.hydra.overrides.task) or traceback.format_exc()}")
         begin_sweep(_folder(config))
+        if not str(config.hydra.launcher._target_).endswith("BasicLauncher"):
+            leave_to_workers("interrupted; the same command goes on where this one stopped")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Draws figures, table and page."""

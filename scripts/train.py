@@ -9,7 +9,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from continual.stopping import PARENT
+from continual.stopping import PARENT, Stopped, is_orphan
 from scripts.errors import explain
 
 
@@ -39,7 +39,12 @@ def run(config: DictConfig) -> None:
     folder = ready.info.folder
     if sweeping:
         add_to_sweep(experiment_folder(config), int(hydra_config.job.num), folder)
-        execute(ready)
+        try:
+            execute(ready)
+        except Stopped as error:
+            if is_orphan():  # nobody is there to end this worker
+                os._exit(128 + error.number)
+            raise
     else:
         record = execute(ready)
         print(f"\n{text_table([record])}\n\nfigure: {save_summary(record)}")
