@@ -1,14 +1,16 @@
 """The spline operation through Triton kernels on the GPU, as one differentiable torch function."""
 
-__all__ = ["triton_runs", "triton_sum"]
+__all__ = ["triton_gradients", "triton_runs", "triton_sum"]
 
 import functools
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from kan.plain import is_plain
 from kan.reference import Base, dense_gradients
 from kan.splines import uniform_polynomials
 
@@ -227,19 +229,40 @@ class _TritonSum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or not is_plain(upstream):
             return dense_gradients(ctx, upstream)
-        x = ctx.saved_tensors[0]
-        arguments = (*ctx.saved_tensors, *ctx.settings)
+        x, knots, c, s, w = ctx.saved_tensors
+        spline_order, uniform, base = ctx.settings
         needed = ctx.needs_input_grad[:5]
-        if upstream.numel() == 0 or x.numel() == 0:
-            zeros = [torch.zeros_like(t) if need else None for t, need in zip(arguments, needed, strict=False)]
-            return *zeros, None, None, None
-        need_x, _, *need_weights = needed
-        with torch.cuda.device_of(x):
-            gx = _backward_inputs(arguments, upstream) if need_x else None
-            weights = _backward_weights(arguments, upstream, *need_weights) if any(need_weights) else (None,) * 3
-        return gx, None, *weights, None, None, None
+        gx, gc, gs, gw = triton_gradients(upstream, x, knots, c, s, w, spline_order, uniform, base, needed)
+        return gx, None, gc, gs, gw, None, None, None
+
+
+def triton_gradients(
+    upstream: Tensor,
+    x: Tensor,
+    knots: Tensor,
+    coefficients: Tensor,
+    scale: Tensor,
+    base_weight: Tensor | None,
+    spline_order: int,
+    uniform: bool,
+    base: Base,
+    needed: Sequence[bool],
+) -> tuple[Tensor | None, ...]:
+    """Gradients of `triton_sum`; see `kan.local.local_gradients`."""
+    tensors = (x, knots, coefficients, scale, base_weight)
+    need_x, _, *need_weights = needed
+    if upstream.numel() == 0 or x.numel() == 0:
+        zeros = [
+            torch.zeros_like(t) if need and t is not None else None for t, need in zip(tensors, needed, strict=True)
+        ]
+        return zeros[0], *zeros[2:]
+    arguments = (*tensors, spline_order, uniform, base)
+    with torch.cuda.device_of(x):
+        gx = _backward_inputs(arguments, upstream) if need_x else None
+        weights = _backward_weights(arguments, upstream, *need_weights) if any(need_weights) else (None,) * 3
+    return gx, *weights
 
 
 def triton_sum(

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from kan.cuda import triton_runs, triton_sum
 from kan.local import local_sum
+from kan.operators import opaque_sum
+from kan.plain import is_exporting, is_plain, is_plain_type, is_transformed
 from kan.reference import BASES, Base, dense_sum
 
 Engine = Literal["auto", "dense", "local", "triton"]
@@ -95,7 +97,17 @@ def spline_sum(
         engine_name = engine
     else:
         raise ValueError(f"engine must be one of {', '.join(get_args(Engine))}, got {engine!r}")
-    return ENGINES[engine_name](x, knots, coefficients, scale, base_weight, spline_order, uniform, base)
+    arguments = (x, knots, coefficients, scale, base_weight, spline_order, uniform, base)
+    if engine_name == "dense" or (is_plain(x) and is_plain_type(coefficients)):
+        return ENGINES[engine_name](*arguments)
+    if is_transformed() or is_exporting():
+        if engine != "auto":
+            raise ValueError(
+                f"engine {engine!r} has no rules for torch.func transforms, forward-mode derivatives, torch.jit.trace "
+                "and torch.export; use 'auto' or 'dense'"
+            )
+        return dense_sum(*arguments)
+    return opaque_sum(*arguments, engine_name)
 
 
 def _check(

@@ -1,10 +1,10 @@
 """The spline operation through the local CPU kernels, as one differentiable torch function."""
 
-__all__ = ["local_sum"]
+__all__ = ["local_gradients", "local_sum"]
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kan.plain import is_plain
 from kan.reference import Base, dense_gradients
 from kan.splines import uniform_polynomials
 
@@ -134,6 +135,32 @@ def _forward(
     return y, records
 
 
+def _gradients(
+    saved: tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None],
+    settings: tuple[int, bool, Base],
+    records: _Records,
+    upstream: Tensor,
+    needed: Sequence[bool],
+) -> tuple[Tensor | None, ...]:
+    """Gradients in inputs, coefficients, scales and base weights, as far as needed of x, knots, c, s and w."""
+    x, knots, coefficients, scale, base_weight = saved
+    spline_order, _, base = settings
+    need_x, _, need_c, need_s, need_w = needed
+    members, batch, inputs = x.shape
+    outputs = upstream.shape[-1]
+    c, s, g = coefficients.contiguous(), scale.contiguous(), upstream.contiguous()
+    w = None if base_weight is None else base_weight.contiguous()
+    gx = torch.empty_like(x, memory_format=torch.contiguous_format) if need_x else None
+    gc = torch.empty_like(c) if need_c or need_s else None
+    gs = torch.empty_like(s) if need_s else None
+    gw = torch.empty_like(s) if need_w else None
+    tensors = (c, s, w, records.tensor, g, gx, gc, gs, gw)
+    sizes = (batch, inputs, knots.shape[-1], outputs, spline_order, 0 if w is None else _KINDS[base])
+    arguments = (_ONES[x.dtype], _addresses(tensors), sizes)
+    _spread(_kernels().backward, arguments, members * inputs, 2 * members * batch * inputs * (outputs + 32))
+    return gx, gc if need_c else None, gs, gw
+
+
 class _LocalSum(torch.autograd.Function):
     """The operation with the gradients that are asked for; gradients of gradients go through the dense reference."""
 
@@ -146,24 +173,41 @@ class _LocalSum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or not is_plain(upstream):
             return dense_gradients(ctx, upstream)
-        x, knots, coefficients, scale, base_weight = ctx.saved_tensors
-        spline_order, _, base = ctx.settings
-        need_x, _, need_c, need_s, need_w = ctx.needs_input_grad[:5]
-        members, batch, inputs = x.shape
-        outputs = upstream.shape[-1]
-        c, s, g = coefficients.contiguous(), scale.contiguous(), upstream.contiguous()
-        w = None if base_weight is None else base_weight.contiguous()
-        gx = torch.empty_like(x, memory_format=torch.contiguous_format) if need_x else None
-        gc = torch.empty_like(c) if need_c or need_s else None
-        gs = torch.empty_like(s) if need_s else None
-        gw = torch.empty_like(s) if need_w else None
-        tensors = (c, s, w, ctx.records.tensor, g, gx, gc, gs, gw)
-        sizes = (batch, inputs, knots.shape[-1], outputs, spline_order, 0 if w is None else _KINDS[base])
-        arguments = (_ONES[x.dtype], _addresses(tensors), sizes)
-        _spread(_kernels().backward, arguments, members * inputs, 2 * members * batch * inputs * (outputs + 32))
-        return gx, None, gc if need_c else None, gs, gw, None, None, None
+        gx, gc, gs, gw = _gradients(ctx.saved_tensors, ctx.settings, ctx.records, upstream, ctx.needs_input_grad[:5])
+        return gx, None, gc, gs, gw, None, None, None
+
+
+def local_gradients(
+    upstream: Tensor,
+    x: Tensor,
+    knots: Tensor,
+    coefficients: Tensor,
+    scale: Tensor,
+    base_weight: Tensor | None,
+    spline_order: int,
+    uniform: bool,
+    base: Base,
+    needed: Sequence[bool],
+) -> tuple[Tensor | None, ...]:
+    """Gradients of `local_sum` in inputs, coefficients, scales and base weights, computed from nothing but arguments.
+
+    Args:
+        upstream: gradient of the outputs, (M, B, O).
+        x: and the following: arguments of `local_sum`.
+        knots: see there.
+        coefficients: see there.
+        scale: see there.
+        base_weight: see there; None with base "zero".
+        spline_order: see there.
+        uniform: see there.
+        base: see there.
+        needed: which gradients are wanted, of x, knots (never), coefficients, scale and base weight.
+    """
+    saved = (x, knots, coefficients, scale, base_weight)
+    _, records = _forward(*saved, spline_order, uniform, base, slopes=needed[0], keep=True)
+    return _gradients(saved, (spline_order, uniform, base), records, upstream, needed)
 
 
 def local_sum(

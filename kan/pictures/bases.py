@@ -146,7 +146,7 @@ def plot_recursion(order: int = 3) -> Figure:
     figure = sheet(0.5 + sum(widths) + gap * order, 2.3)
     for d, width in enumerate(widths, start=1):
         axes = panel(figure, 0.4 + sum(widths[: d - 1]) + (d - 1) * gap, 0.35, width, height)
-        x = np.linspace(0.0, d + 1.0, 200 * (d + 1) + 1)
+        x = np.linspace(0.0, d + 1.0, 200 * (d + 1) + 1, dtype=np.float64)
         inner = x[:-1] + 1e-12  # values from the right, where order 0 jumps
         t = np.arange(d + 2.0)
         lower = _cardinal(inner, d - 1), _cardinal(inner - 1.0, d - 1)

@@ -128,8 +128,8 @@ def _edge(alone: EdgeLayer, i: int, o: int, seen: Array | None) -> _Edge:
     edge = alone.select([0], torch.tensor([[i]]), torch.tensor([[o]]))
     low, high = (float(end) for end in edge.input_window())
     window = low, high
-    none = np.zeros(0)
-    grid = places = coefficients = none
+    none: Array = np.zeros(0)
+    grid, places, coefficients = none, none, none
     weights = edge.edge_weights()[0, 0, :, 0].double().cpu().numpy()
     with_base = isinstance(edge, KANLayer) and edge.base_weight is not None
     if isinstance(edge, KANLayer):
@@ -147,7 +147,7 @@ def _edge(alone: EdgeLayer, i: int, o: int, seen: Array | None) -> _Edge:
             max(high, min(float(finite.max()), window[1] + reach)),
         )
     margin = 0.03 * (high - low)
-    x = np.linspace(low - margin, high + margin, POINTS)
+    x = np.linspace(low - margin, high + margin, POINTS, dtype=np.float64)
     points = torch.from_numpy(x)[None, :, None].to(next(edge.parameters()))
     terms = edge.edge_features(points)[0, :, 0].double().cpu().numpy() * weights
     return _Edge(

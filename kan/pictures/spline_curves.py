@@ -87,7 +87,7 @@ def plot_refinement(
     grid_size = len(c) - spline_order
     fine = refined_grid(coarse, spline_order, 2 * grid_size)
     finer = insert_knots(torch.from_numpy(c)[:, None], coarse, fine, spline_order)[:, 0].numpy()
-    x = np.linspace(*grid_range, 2001)
+    x = np.linspace(*grid_range, 2001, dtype=np.float64)
     difference = np.abs(values_at(x, fine, spline_order) @ finer - values_at(x, coarse, spline_order) @ c).max()
     bound = int(np.floor(np.log10(max(float(difference), 1e-300)))) + 1
     figure = sheet(7.2, 4.4)
