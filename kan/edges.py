@@ -82,6 +82,11 @@ class EdgeLayer(nn.Module):
         slack = 1e-6 * (high - low)  # an end of the window may be off by rounding
         return ((x < low - slack) | (x > high + slack)).double().mean(dim=(1, 2))
 
+    def like(self) -> Tensor:
+        """A parameter, of the dtype and on the device in which the layer computes."""
+        found: Tensor = self.coefficients  # type: ignore[assignment] # what every family has
+        return found
+
     def flops(self) -> int:
         """Floating-point operations of one sample of one member, forward."""
         raise NotImplementedError
@@ -95,7 +100,7 @@ class EdgeLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
-        x = stacked_input(x, self.members, self.in_features)
+        x = stacked_input(x, self.members, self.in_features, self.like())
         if self.symbolic is None:
             return self.learned(x, self.gate())
         formulas = self.symbolic(x, self.mask)
@@ -103,7 +108,7 @@ class EdgeLayer(nn.Module):
 
     def edge_values(self, x: Tensor) -> Tensor:
         r"""The function of every edge, \(\phi_{i,o}(x_i)\), at inputs (M, B, I) or (B, I): (M, B, I, O)."""
-        x = stacked_input(x, self.members, self.in_features)
+        x = stacked_input(x, self.members, self.in_features, self.like())
         values = torch.einsum("mbif,mifo->mbio", self.edge_features(x), self.edge_weights())
         return values if self.symbolic is None else values + self.symbolic.edge_values(x, self.mask)
 

@@ -3,7 +3,7 @@
 __all__ = ["EXTENSION", "Initialization", "KANLayer"]
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -14,7 +14,7 @@ from kan.engines import Engine, spline_sum
 from kan.grids import insert_knots, is_nested, refined_grid, refit, sample_grid, stretched, widened
 from kan.members import draw_normal, draw_uniform, member_generators, stacked_input
 from kan.reference import BASES, Base
-from kan.splines import basis, extend_grid, fit_coefficients, is_uniform, uniform_grid
+from kan.splines import basis, extend_grid, fit_coefficients, is_uniform, uniform_grid, uniform_polynomials
 
 EXTENSION = 1000
 """Most intervals that a domain extension adds on either side."""
@@ -160,9 +160,28 @@ class KANLayer(EdgeLayer):
         low, high = self.input_window()
         return float(low.max()), float(high.min())
 
+    def like(self) -> Tensor:
+        """See `EdgeLayer.like`."""
+        return self.coefficients
+
     def refresh(self) -> None:
-        """Takes note of the knots after they were changed in place."""
+        """Takes note of the knots after they were changed, or became others by a conversion.
+
+        Raises:
+            ValueError: knots that the dtype can't tell apart.
+        """
+        if self.knots.is_meta:  # shapes only
+            self.uniform = False
+            return
+        _check_apart(self.knots)
         self.uniform = is_uniform(self.knots)
+        if self.uniform:  # here already, so that a tracer finds them made
+            uniform_polynomials(self.spline_order, 0, self.knots.dtype, self.knots.device)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "KANLayer":
+        super()._apply(fn, recurse)
+        self.refresh()
+        return self
 
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
@@ -185,7 +204,7 @@ class KANLayer(EdgeLayer):
 
     def edge_values(self, x: Tensor) -> Tensor:
         """See `EdgeLayer.edge_values`; by the same engine as the layer, which is faster than by features."""
-        x = stacked_input(x, self.members, self.in_features)
+        x = stacked_input(x, self.members, self.in_features, self.like())
 
         def alone(tensor: Tensor) -> Tensor:
             return tensor.flatten(0, 1).unsqueeze(1)  # each input a member of its own: (M, I, *) to (M·I, 1, *)
@@ -260,7 +279,7 @@ class KANLayer(EdgeLayer):
         Raises:
             ValueError: no samples, samples that are not finite, or a setting out of range.
         """
-        x = stacked_input(x, self.members, self.in_features)
+        x = stacked_input(x, self.members, self.in_features, self.like())
         k = self.spline_order
         knots = sample_grid(x, self.knots, k, self.grid_size, grid_eps=grid_eps, margin=margin)
         self._move(refit(self.coefficients, self.knots, knots, k, x), knots)
@@ -283,7 +302,7 @@ class KANLayer(EdgeLayer):
         k = self.spline_order
         knots = refined_grid(self.knots, k, grid_size)
         if x is not None:
-            x = stacked_input(x, self.members, self.in_features)
+            x = stacked_input(x, self.members, self.in_features, self.like())
             if x.shape[1] == 0:
                 raise ValueError("a grid can be refined on at least one sample, got none")
             if not bool(x.isfinite().all()):
@@ -313,7 +332,7 @@ class KANLayer(EdgeLayer):
         Raises:
             ValueError: no samples, samples that are not finite or farther off than `limit`, or a negative margin.
         """
-        x = stacked_input(x, self.members, self.in_features).double()
+        x = stacked_input(x, self.members, self.in_features, self.like()).double()
         if x.shape[1] == 0:
             raise ValueError("the domain can be extended to at least one sample, got none")
         if not 0.0 <= margin < float("inf"):
@@ -344,8 +363,7 @@ class KANLayer(EdgeLayer):
 
     def _move(self, coefficients: Tensor, knots: Tensor) -> None:
         """Takes on other knots, in place as long as there are as many."""
-        if not bool((knots.diff(dim=-1) > 0).all()):
-            raise ValueError(f"{knots.dtype} can't tell knots so close apart: use float64, or fewer intervals")
+        _check_apart(knots)
         if coefficients.shape == self.coefficients.shape:
             self.coefficients.copy_(coefficients)
             self.knots.copy_(knots)
@@ -369,4 +387,12 @@ class KANLayer(EdgeLayer):
         return (
             f"{self.in_features} → {self.out_features}, grid_size={self.grid_size}, "
             f"spline_order={self.spline_order}, base={self.base}, members={self.members}"
+        )
+
+
+def _check_apart(knots: Tensor) -> None:
+    """Refuses knots that are the same in their dtype, or not numbers: no spline is left between them."""
+    if not bool((knots.diff(dim=-1) > 0).all()):
+        raise ValueError(
+            f"{knots.dtype} can't tell knots so close apart: use float64, fewer intervals, or a grid around zero"
         )

@@ -75,17 +75,40 @@ def draw_uniform(shape: Sequence[int], bound: float, generators: Sequence[Genera
     return bound * (2.0 * values - 1.0)
 
 
-def stacked_input(x: Tensor, members: int, features: int) -> Tensor:
+def stacked_input(x: Tensor, members: int, features: int, like: Tensor | None = None) -> Tensor:
     """Checks the input of a stacked model and gives it the member axis: (M, B, I), or (B, I) shared by all members.
 
+    Under autocast, inputs of another floating dtype are converted: these models compute in that of their parameters.
+
+    Args:
+        x: the input.
+        members: M.
+        features: I.
+        like: a parameter, whose dtype the input must have; None takes any.
+
     Raises:
-        ValueError: any other shape.
+        TypeError: no tensor.
+        ValueError: another shape or dtype.
     """
+    if not isinstance(x, Tensor):
+        wanted = f", dtype={like.dtype}" if like is not None else ""
+        raise TypeError(f"expected a tensor as input, got {type(x).__name__}; convert it: torch.as_tensor(x{wanted})")
+    if like is not None and x.dtype != like.dtype:
+        x = _converted(x, like)
     if x.dim() == 2:
         x = x.expand(members, *x.shape)
     if x.dim() != 3 or x.shape[0] != members or x.shape[2] != features:
         raise ValueError(f"expected input of shape ({members}, B, {features}) or (B, {features}), got {tuple(x.shape)}")
     return x
+
+
+def _converted(x: Tensor, like: Tensor) -> Tensor:
+    if x.is_floating_point() and torch.is_autocast_enabled(x.device.type):
+        return x.to(like.dtype)
+    other = f" or the model, model.to({x.dtype})" if x.is_floating_point() else ""
+    raise ValueError(
+        f"the input is {x.dtype}, but the model computes in {like.dtype}; convert the input, x.to({like.dtype}){other}"
+    )
 
 
 def pick(tensor: Tensor, axes: str, members: Sequence[int], chosen: Mapping[str, Tensor | None]) -> Tensor:

@@ -31,6 +31,7 @@ def is_plain(x: Tensor) -> bool:
         torch.compiler.is_compiling()
         or is_transformed()
         or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._functorch.is_legacy_batchedtensor(x)  # of torch.autograd's own batches of gradients
         or not is_plain_type(x)
     )
 

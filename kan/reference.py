@@ -41,17 +41,19 @@ def dense_sum(
 
 
 def dense_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradients of the dense reference, themselves differentiable, in the backward pass of another engine.
+    """The gradients of the dense reference in the backward pass of another engine, differentiable where that is asked.
 
     Args:
         ctx: of a function of the eight arguments of `dense_sum`: five saved tensors, and `settings` for the others.
         upstream: gradient of the outputs.
     """
     inputs = ctx.saved_tensors
-    y = dense_sum(*inputs, *ctx.settings)
     wanted = [index for index, needed in enumerate(ctx.needs_input_grad[:5]) if needed]
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        y = dense_sum(*inputs, *ctx.settings)
     gradients = torch.autograd.grad(
-        y, [inputs[index] for index in wanted], upstream, create_graph=True, materialize_grads=True
+        y, [inputs[index] for index in wanted], upstream, create_graph=again, materialize_grads=True
     )
     out: list[Tensor | None] = [None] * 8
     for index, gradient in zip(wanted, gradients, strict=True):

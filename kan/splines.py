@@ -93,12 +93,16 @@ def is_uniform(knots: Tensor) -> bool:
     return bool((((t - even).abs() <= rounding) & (rounding <= 0.01 * step)).all())
 
 
-@cache
+_PIECES: dict[int, list[list[float]]] = {}
+
+
 def _uniform_pieces(spline_order: int) -> list[list[float]]:
     r"""Power coefficients of the k + 1 bases that live on an interval of uniform knots, in \(u = (x - t_j) / h\).
 
     Row p holds the coefficients of \(u^p\) for \(B_{j-k}, \dots, B_j\); from the recursion in exact fractions.
     """
+    if spline_order in _PIECES:
+        return _PIECES[spline_order]
     pieces = [[Fraction(1)]]  # one polynomial a live basis, constant first
     for d in range(1, spline_order + 1):
         grown = []
@@ -114,10 +118,10 @@ def _uniform_pieces(spline_order: int) -> list[list[float]]:
                     polynomial[p + 1] -= c / d
             grown.append(polynomial)
         pieces = grown
-    return [[float(piece[p]) for piece in pieces] for p in range(spline_order + 1)]
+    _PIECES[spline_order] = [[float(piece[p]) for piece in pieces] for p in range(spline_order + 1)]
+    return _PIECES[spline_order]
 
 
-@cache
 def uniform_polynomials(spline_order: int, derivative: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     r"""The k + 1 bases that live on an interval of uniform knots, as polynomials in \(u = (x - t_j) / h\).
 
@@ -130,11 +134,22 @@ def uniform_polynomials(spline_order: int, derivative: int, dtype: torch.dtype, 
     Returns:
         Coefficients of \(u^p\) in row p, one column a basis, shape (k+1-derivative, k+1). Cached: do not change it.
     """
+    if torch.compiler.is_compiling():  # a compiler looks through caches, and warns of them
+        return _polynomials(spline_order, derivative, dtype, device)
+    return _kept_polynomials(spline_order, derivative, dtype, device)
+
+
+def _polynomials(spline_order: int, derivative: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    rows = torch.tensor(_uniform_pieces(spline_order), dtype=torch.float64)
+    for _ in range(derivative):
+        rows = rows[1:] * torch.arange(1, len(rows), dtype=torch.float64)[:, None]
+    return rows.to(device=device, dtype=dtype)
+
+
+@cache
+def _kept_polynomials(spline_order: int, derivative: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     with torch.inference_mode(False):  # what is kept must serve training too, whoever asks first
-        rows = torch.tensor(_uniform_pieces(spline_order), dtype=torch.float64)
-        for _ in range(derivative):
-            rows = rows[1:] * torch.arange(1, len(rows), dtype=torch.float64)[:, None]
-        return rows.to(device=device, dtype=dtype)
+        return _polynomials(spline_order, derivative, dtype, device)
 
 
 def _intervals(x: Tensor, knots: Tensor, spline_order: int) -> tuple[Tensor, Tensor]:
@@ -146,9 +161,10 @@ def _intervals(x: Tensor, knots: Tensor, spline_order: int) -> tuple[Tensor, Ten
     reach = high - low
     x = torch.clamp(x, low - reach, high + reach)  # all bases are zero there; keeps powers of x finite
     end = knots[..., -1 - spline_order, None]
-    searched = torch.where(x == end, torch.nextafter(end, low), x)
     # without gradient: the interval is constant between knots
-    return torch.searchsorted(knots.contiguous(), searched.detach().contiguous(), right=True) - 1, x
+    at = x.detach()
+    searched = torch.where(at == end, torch.nextafter(end, low), at)
+    return torch.searchsorted(knots.detach().contiguous(), searched.contiguous(), right=True) - 1, x
 
 
 def local_basis(
@@ -179,8 +195,8 @@ def local_basis(
         u = ((points - left) / step).transpose(-1, -2).unsqueeze(-1)
         rows = uniform_polynomials(k, derivative, x.dtype, x.device)
         values = rows[-1].expand(*x.shape, k + 1)
-        for row in rows[:-1].flip(0):
-            values = torch.addcmul(row, values, u)
+        for power in reversed(range(k - derivative)):
+            values = torch.addcmul(rows[power], values, u)
         if derivative:
             values = values / step.transpose(-1, -2).unsqueeze(-1) ** derivative
     else:

@@ -115,7 +115,7 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
-        x = stacked_input(x, self.members, self.in_features)
+        x = stacked_input(x, self.members, self.in_features, self.weights[0])
         units = self.units()
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if index:

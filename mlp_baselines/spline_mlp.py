@@ -169,7 +169,7 @@ class SplineMLP(MLP):
     @torch.no_grad()
     def pre_activations(self, x: Tensor) -> list[Tensor]:
         """What enters the splines of every hidden layer at inputs (M, B, I) or (B, I): (M, B, J) each."""
-        x = stacked_input(x, self.members, self.in_features)
+        x = stacked_input(x, self.members, self.in_features, self.weights[0])
         found = []
         for units, weight, bias in zip(self.units(), self.weights, self.biases, strict=False):  # no units at the end
             found.append(affine(x, weight, bias))
@@ -206,7 +206,7 @@ class SplineMLP(MLP):
             ValueError: no samples, or a setting out of range.
         """
         before = self(x)
-        entering = stacked_input(x, self.members, self.in_features)
+        entering = stacked_input(x, self.members, self.in_features, self.weights[0])
         for units, weight, bias in zip(self.units(), self.weights, self.biases, strict=False):  # no units at the end
             z = affine(entering, weight, bias)
             units.update_grid(usable(units, z), grid_eps=grid_eps, margin=margin)
