@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from kan.cuda import triton_runs, triton_sum
-from kan.local import local_sum
+from kan.local import local_sum, local_usable
 from kan.operators import opaque_sum
 from kan.plain import is_exporting, is_plain, is_plain_type, is_transformed
 from kan.reference import BASES, Base, dense_sum
@@ -36,7 +36,7 @@ def choose_engine(x: Tensor) -> str:
 
 
 def _local_runs(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and local_usable()
 
 
 def spline_sum(
@@ -87,7 +87,9 @@ def spline_sum(
     if engine == "auto":
         engine_name = choose_engine(x)
     elif engine == "local" and not _local_runs(x):
-        raise ValueError(f"engine 'local' needs float32 or float64 on the CPU, got {x.dtype} on {x.device}; use 'auto'")
+        raise ValueError(
+            f"engine 'local' needs float32 or float64 on the CPU and numba, got {x.dtype} on {x.device}; use 'auto'"
+        )
     elif engine == "triton" and not triton_runs(x):
         raise ValueError(
             "engine 'triton' needs float32 or float64 on a CUDA device of capability 8.0 or more, and Triton 3.5 or "

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from kan.edges import EdgeLayer, replace_tensor
-from kan.engines import Engine, spline_sum
+from kan.engines import Engine, choose_engine, spline_sum
 from kan.grids import insert_knots, is_nested, refined_grid, refit, sample_grid, stretched, widened
 from kan.members import draw_normal, draw_uniform, member_generators, stacked_input
 from kan.reference import BASES, Base
@@ -175,8 +175,9 @@ class KANLayer(EdgeLayer):
             return
         _check_apart(self.knots)
         self.uniform = is_uniform(self.knots)
-        if self.uniform:  # here already, so that a tracer finds them made
+        if self.uniform:
             uniform_polynomials(self.spline_order, 0, self.knots.dtype, self.knots.device)
+        choose_engine(self.knots)  # like the polynomials here already, so that a tracer finds the question answered
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "KANLayer":
         super()._apply(fn, recurse)

@@ -1,8 +1,9 @@
 """The spline operation through the local CPU kernels, as one differentiable torch function."""
 
-__all__ = ["local_gradients", "local_sum"]
+__all__ = ["local_gradients", "local_sum", "local_usable"]
 
 import functools
+import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +18,8 @@ from kan.plain import is_plain
 from kan.reference import Base, dense_gradients
 from kan.splines import uniform_polynomials
 
+log = logging.getLogger(__name__)
+
 _PROCESS = os.getpid()
 _KINDS = {"zero": 0, "identity": 1, "silu": 2}
 _ONES = {torch.float32: np.float32(1), torch.float64: np.float64(1)}
@@ -26,6 +29,10 @@ _WORTH_A_THREAD = 1 << 19  # edges and inputs: about 0.2 ms, several times what 
 @functools.cache
 def _kernels() -> SimpleNamespace:
     """What needs numba, imported at first use: it takes some tenths of a second that not everybody needs."""
+    import numba
+
+    if numba.config.DISABLE_JIT:
+        raise RuntimeError("NUMBA_DISABLE_JIT is set")
     from kan.local_backward import backward
     from kan.local_forward import forward
     from kan.pointers import BLOCK, record_rows
@@ -34,6 +41,23 @@ def _kernels() -> SimpleNamespace:
     return SimpleNamespace(
         forward=forward, backward=backward, run_in_team=run_in_team, BLOCK=BLOCK, record_rows=record_rows
     )
+
+
+_usable: bool | None = None  # not known yet
+
+
+def local_usable() -> bool:
+    """Whether there are compiled kernels: numba can be told to compile nothing (`NUMBA_DISABLE_JIT`), or be broken."""
+    global _usable  # noqa: PLW0603 # a plain name is all that a tracer can read here
+    if _usable is None:
+        try:
+            _kernels()
+            _usable = True
+        except Exception as error:  # whatever numba and llvmlite raise while they load
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            log.warning("no compiled kernels (%s): splines are computed by the slower dense engine", why)
+            _usable = False
+    return _usable
 
 
 @functools.cache

@@ -27,7 +27,9 @@ __all__ = [
     "sums_inside",
 ]
 
+import functools
 import hashlib
+import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -40,10 +42,20 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+log = logging.getLogger(__name__)
+
 BLOCK = 64
 
 _files = [Path(__file__).with_name(f"{name}.py") for name in ("pointers", "vectors", "local_forward", "local_backward")]
 SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in _files)).hexdigest()
+
+
+@functools.cache
+def _say_no_cache() -> None:
+    log.warning(
+        "compiled kernels can't be kept (set NUMBA_CACHE_DIR to a folder that can be written to): "
+        "they are compiled anew in every process, which takes some seconds"
+    )
 
 
 def cached(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -53,7 +65,11 @@ def cached(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = numba.njit(cache=True, **options)(function)
+        try:
+            dispatcher = numba.njit(cache=True, **options)(function)
+        except RuntimeError:  # no place to write to: neither beside the file nor in the user's home
+            _say_no_cache()
+            return numba.njit(**options)(function)
         dispatcher._cache._cache_file._source_stamp = SOURCES
         return dispatcher
 

@@ -64,7 +64,11 @@ def _share(kernel_name: str, dtype: Any) -> Any:
         backward(one, at, (a[10], a[11], a[12], a[13], a[14], a[15]), start, stop)
 
     share: Callable[[int], None] = forward_share if kernel_name == "forward" else backward_share
-    return numba.cfunc(types.void(types.int64), cache=True)(share)
+    signature = types.void(types.int64)
+    try:
+        return numba.cfunc(signature, cache=True)(share)
+    except RuntimeError:  # no place to keep it, which `kan.pointers` has said
+        return numba.cfunc(signature)(share)
 
 
 def run_in_team(kernel: Any, arguments: tuple[Any, ...], items: int, threads: int) -> bool:

@@ -1,9 +1,11 @@
 """Engines of the spline operation against the dense reference: values, gradients, exact zeros, same bits."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -371,3 +373,42 @@ def test_what_does_not_fit_is_refused_in_one_line(call, message) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_without_a_compiler_splines_are_dense_and_it_is_said_once() -> None:
+    code = (
+        "import torch, kan\n"
+        "m = kan.KAN(2, 1, dtype=torch.float64)\n"
+        "x = torch.rand(9, 2, dtype=torch.float64)\n"
+        "d = kan.KAN(2, 1, dtype=torch.float64, engine='dense')\n"
+        "d.load_state_dict(m.state_dict())\n"
+        "assert torch.equal(m(x), d(x)) and torch.equal(torch.compile(m, backend='eager')(x), d(x))\n"
+        "try: kan.KAN(2, 1, engine='local')(x.float())\n"
+        "except ValueError as error: print(error)\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("no compiled kernels (NUMBA_DISABLE_JIT is set)") == 1
+    assert "engine 'local' needs float32 or float64 on the CPU and numba" in done.stdout
+
+
+def test_kernels_that_can_not_be_kept_are_compiled_all_the_same(monkeypatch, caplog) -> None:
+    import numba
+
+    from kan import pointers
+
+    plain = numba.njit
+
+    def nowhere(*arguments, cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return plain(*arguments, **options)
+
+    monkeypatch.setattr(numba, "njit", nowhere)
+    pointers._say_no_cache.cache_clear()
+    for _ in range(2):
+        assert pointers.cached()(lambda a: a + 1)(2) == 3
+    assert caplog.text.count("compiled kernels can't be kept") == 1
