@@ -160,10 +160,6 @@ class KANLayer(EdgeLayer):
         low, high = self.input_window()
         return float(low.max()), float(high.min())
 
-    def like(self) -> Tensor:
-        """See `EdgeLayer.like`."""
-        return self.coefficients
-
     def refresh(self) -> None:
         """Takes note of the knots after they were changed, or became others by a conversion.
 
@@ -177,7 +173,8 @@ class KANLayer(EdgeLayer):
         self.uniform = is_uniform(self.knots)
         if self.uniform:
             uniform_polynomials(self.spline_order, 0, self.knots.dtype, self.knots.device)
-        choose_engine(self.knots)  # like the polynomials here already, so that a tracer finds the question answered
+        if self.engine == "auto":
+            choose_engine(self.knots)  # like the polynomials here already, so that a tracer finds the question answered
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "KANLayer":
         super()._apply(fn, recurse)
