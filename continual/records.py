@@ -4,12 +4,9 @@ __all__ = [
     "FORMAT",
     "Record",
     "UnknownFormatError",
-    "add_to_sweep",
-    "begin_sweep",
     "damaged_files",
     "is_done",
     "read_record",
-    "read_sweep",
     "write_record",
 ]
 
@@ -56,16 +53,22 @@ class Record:
     folder: Path
     fields: Mapping[str, Any]
     """The content of `record.json`."""
+    label: str | None = None
+    """What the sweep through which it was read calls it; None where it was read alone."""
+    axes: Mapping[str, Any] | None = None
+    """Its values along the axes of that sweep."""
+    of: str | None = None
+    """The experiment whose sweep that is."""
 
     @property
     def name(self) -> str:
-        """Label of the run in tables and figures, for example "KAN G=200, L-BFGS"."""
-        return str(self.fields["name"])
+        """Label of the run in tables and figures, "KAN G=200, L-BFGS" say: the sweep's, or its own command's."""
+        return str(self.fields["name"]) if self.label is None else self.label
 
     @property
     def experiment(self) -> str:
         """The experiment that the run belongs to."""
-        return str(self.fields["experiment"])
+        return str(self.fields["experiment"]) if self.of is None else self.of
 
     @property
     def family(self) -> str:
@@ -75,7 +78,8 @@ class Record:
     @property
     def sweep(self) -> Mapping[str, Any]:
         """The values that this run has along the axes of its experiment's sweep, for example grid size and depth."""
-        return self.fields["sweep"]
+        axes: Mapping[str, Any] = self.fields["sweep"] if self.axes is None else self.axes
+        return axes
 
     @property
     def seeds(self) -> list[int]:
@@ -262,36 +266,3 @@ def _is_whole(path: Path, checksum: str | None) -> bool:
         return path.is_file() if checksum is None else digest(path) == checksum
     except OSError:
         return False
-
-
-def begin_sweep(experiment: Path) -> None:
-    """Starts a new list of the runs that belong to a sweep; what earlier sweeps left in the folder stays there."""
-    experiment.mkdir(parents=True, exist_ok=True)
-    (experiment / _LIST).write_text("", encoding="utf-8")
-
-
-def add_to_sweep(experiment: Path, number: int, folder: Path) -> None:
-    """Notes that a run belongs to the sweep, as its `number`-th."""
-    with (experiment / _LIST).open("a", encoding="utf-8") as file:  # short appends of several processes don't mix
-        file.write(f"{number} {folder.name}\n")
-
-
-def read_sweep(experiment: Path) -> tuple[list[Record], list[str]]:
-    """Reads the runs of the last sweep of an experiment, in its order; a run that stands in it twice counts once.
-
-    Returns:
-        The finished runs, and the folder names of those without a record.
-
-    Raises:
-        FileNotFoundError: no sweep was run there.
-    """
-    path = experiment / _LIST
-    if not path.is_file():
-        raise FileNotFoundError(f"{experiment} holds no sweep; run one with python -m scripts.train +experiment=…")
-    lines = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines()]
-    names = dict.fromkeys(name for _, name in sorted((int(number), name) for number, name in lines))
-    done = [name for name in names if is_done(experiment / name)]
-    return [read_record(experiment / name) for name in done], [name for name in names if name not in done]
-
-
-_LIST = "runs.txt"

@@ -1,6 +1,6 @@
 """From a Hydra config to a run that is ready to start: identity, folder, and everything built and checked."""
 
-__all__ = ["build_parts", "build_run", "experiment_folder", "plain"]
+__all__ = ["build_parts", "build_run", "entry_of", "experiment_folder", "plain", "shortest"]
 
 import hashlib
 import json
@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from continual.adaptation import Adaptation
+from continual.listing import Entry
 from continual.models import StackedModel, parameter_counts
 from continual.run import Run
 from continual.stepping import Penalty, TrainingStep
@@ -84,14 +85,30 @@ def experiment_folder(config: DictConfig) -> Path:
 
 
 def _swept(hydra: Any) -> dict[str, Any]:
-    """The values that were set for this run on the command line or by a sweep, by the last part of their key."""
+    """The values that were set for this run on the command line or by a sweep, by the shortest form of their keys."""
     chosen = {}
     for override in hydra.overrides.task:
         key, _, text = override.lstrip("+").partition("=")
-        if not key.startswith(("experiment", "tracker", "results", "report", "sweep")):
+        if not key.startswith(("experiment", "tracker", "results", "report", "sweep", "rerun")):
             value = OmegaConf.from_dotlist([f"value={text}"]).value  # read as YAML, as Hydra does
-            chosen[key.rpartition(".")[2]] = value if isinstance(value, int | float | str) else text
-    return chosen
+            chosen[key] = value if isinstance(value, int | float | str) else text
+    return dict(zip(shortest(list(chosen)), chosen.values(), strict=True))
+
+
+def shortest(keys: Sequence[str]) -> list[str]:
+    """The last parts of dotted keys, as many of them as tell each key from the others.
+
+    Example:
+        >>> shortest(["model.grid_size", "optimizer.first.lr", "optimizer.then.lr"])
+        ['grid_size', 'first.lr', 'then.lr']
+    """
+    found = []
+    for key in keys:
+        parts = key.split(".")
+        others = [f".{other}" for other in keys if other != key]
+        endings = (".".join(parts[-count:]) for count in range(1, len(parts) + 1))
+        found.append(next((end for end in endings if not any(o.endswith(f".{end}") for o in others)), key))
+    return found
 
 
 def _label(values: dict[str, Any], hydra: Any, swept: dict[str, Any]) -> str:
@@ -105,6 +122,20 @@ def _label(values: dict[str, Any], hydra: Any, swept: dict[str, Any]) -> str:
         if key not in ("model", "seeds")
     ]
     return ", ".join([str(hydra.runtime.choices.model), *shown])
+
+
+def entry_of(ready: Run, number: int) -> Entry:
+    """How the sweep that is running sees a run."""
+    hydra: Any = HydraConfig.get()
+    info = ready.info
+    return Entry(
+        number=number,
+        folder=info.folder.name,
+        model=str(hydra.runtime.choices.model),
+        name=info.config["name"],
+        sweep=dict(ready.sweep),
+        overrides=list(hydra.overrides.task),
+    )
 
 
 @dataclass(frozen=True)
@@ -156,6 +187,8 @@ def build_parts(values: dict[str, Any]) -> _Parts:
             with torch.no_grad():  # whether it can be computed for this model
                 penalty(model, curriculum.tasks[0].train_inputs[:, :2])
         TrainingStep(model, optimizer, penalty)  # whether they go together
+        with torch.no_grad():  # what only a forward pass shows, an engine that does not run here for example
+            model(curriculum.tasks[0].train_inputs[:, :1])
         return _Parts(
             curriculum,
             model,

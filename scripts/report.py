@@ -11,6 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from continual.stopping import leave_to_workers
+from scripts.command import train_command
 
 _USAGE = "usage: python -m scripts.report results/EXPERIMENT"
 
@@ -25,12 +26,19 @@ def draw(config: DictConfig, folder: Path) -> None:
     from hydra.utils import instantiate
 
     from continual.figures import save
+    from continual.listing import read_sweep
     from continual.page import write_page
-    from continual.records import read_sweep
+    from continual.states import failure, run_state
     from continual.structure import write_structures
     from continual.tables import text_table, write_tables
 
-    records, missing = read_sweep(folder)
+    records, missing, damaged = read_sweep(folder)
+    for line in damaged:
+        print(line)
+    for entry in missing:
+        state, why = run_state(folder / entry.folder), failure(folder / entry.folder)
+        print(f"{state}: {entry.name or entry.folder}{f' ({why})' if why else ''}", end="")
+        print(f"; only that: {train_command(entry.overrides, sweep=False)}" if entry.overrides else "")
     if not records:
         sys.exit(f"{folder} holds no finished run yet")
     report = OmegaConf.to_container(config.report, resolve=True)
@@ -48,13 +56,11 @@ def draw(config: DictConfig, folder: Path) -> None:
         if node is not None
     }
     title = report["title"] or f"{folder.name}: {len(records)} runs"
-    command = " ".join(["python -m scripts.train", *_overrides(config)])
+    command = train_command(OmegaConf.select(config, "hydra.overrides.task") or [], sweep=True)
     page = write_page(folder, records, title, figures, report["captions"], command, more)
     pictures = {name: paths[0] for name, paths in figures.items()}
     instantiate(config.tracker).report(folder.name, folder, pictures, tables[0])
     print(f"\n{text_table(records)}\n")
-    for name in missing:
-        print(f"missing: {folder / name} has not finished")
     for paths in more.values():
         print(next(path for path in paths if path.suffix == ".md").read_text(encoding="utf-8"))
     others = [*([structure] if structure else []), *(path for paths in more.values() for path in paths)]
@@ -62,33 +68,35 @@ def draw(config: DictConfig, folder: Path) -> None:
         print(path)
 
 
-def _overrides(config: DictConfig) -> list[str]:
-    sweep: Any = OmegaConf.select(config, "hydra.overrides.task")
-    flags = [] if any("experiment" in item for item in sweep or ()) else ["-m"]
-    return [*flags, *(sweep or ())]
-
-
 class Report(Callback):
     """Hydra callback: checks a whole sweep before its first run, and reports on it after its last."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Checks every run of the sweep once, so that a mistake in the last is not found hours later."""
-        from continual.records import begin_sweep
+        from continual.listing import begin_list
         from scripts.errors import explain
         from scripts.sweeps import check_sweep
 
         try:
             check_sweep(config)
+            swept = sorted(f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items())
+            begin_list(_folder(config), " ".join([*swept, "|", *config.hydra.overrides.task]))
         except Exception as error:  # Hydra would turn it into a warning and go on
             sys.exit(f"error: {explain(error, config.hydra.overrides.task) or traceback.format_exc()}")
-        begin_sweep(_folder(config))
         if not str(config.hydra.launcher._target_).endswith("BasicLauncher"):
             leave_to_workers("interrupted; the same command goes on where this one stopped")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Draws figures, table and page."""
+        """Waits for what other processes are at, then draws figures, table and page; status 1 if a run failed."""
+        from continual.listing import read_list
+        from continual.states import run_state
+        from scripts.sweeps import finish_sweep
+
         try:
+            finish_sweep(_folder(config))
             draw(config, _folder(config))
+            if any(run_state(_folder(config) / entry.folder) != "done" for entry in read_list(_folder(config))):
+                sys.exit(1)
         except Exception:
             traceback.print_exc()
             sys.exit(f"the runs are done, but the report failed; again: python -m scripts.report {_folder(config)}")

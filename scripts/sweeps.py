@@ -1,13 +1,30 @@
-"""Checks every run of a sweep before the first one starts."""
+"""Runs of a sweep: all checked before the first one starts, each kept from ending the others, and none left over."""
 
-__all__ = ["check_sweep"]
+__all__ = ["check_sweep", "finish_sweep", "one_of_many", "set_threads"]
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hydra import compose
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
+from continual.stopping import Stopped, is_orphan
+from scripts.errors import explain
 from scripts.schema import ConfigError
+
+if TYPE_CHECKING:
+    from continual.run import Run
+
+_OF_THE_SWEEP = ("experiment_name", "results", "report", "hydra", "tracker", "threads")
 
 MANY = 100
 """Runs from which not every combination is checked, but every value in one: a quarter of a second each adds up."""
@@ -26,8 +43,12 @@ def check_sweep(config: DictConfig) -> None:
     from scripts.config import build_parts, plain
 
     swept = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
-    overrides = OverridesParser.create().parse_overrides([*swept, *config.hydra.overrides.task])
+    parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # which glob() looks options up in
+    overrides = parser.parse_overrides([*swept, *config.hydra.overrides.task])
     varied = {override.get_key_element() for override in overrides if override.is_sweep_override()}
+    for key in varied:
+        if key.lstrip("+").partition(".")[0] in _OF_THE_SWEEP:
+            raise ConfigError(f"{key.lstrip('+')} can't be swept: it belongs to the sweep as a whole")
     jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
     seen: set[str] = set()
     for job in jobs:
@@ -40,3 +61,70 @@ def check_sweep(config: DictConfig) -> None:
         except ConfigError as error:
             which = ", ".join(part for part in job if part.partition("=")[0] in varied)
             raise ConfigError(f"{error} (in the run with {which})" if which else str(error)) from None
+
+
+def set_threads(config: DictConfig) -> None:
+    """As many threads as the config says; what it may say is checked with the rest of it."""
+    import torch
+
+    torch.set_num_threads(config.threads if isinstance(config.threads, int) and config.threads > 0 else 1)
+
+
+def one_of_many(config: DictConfig, number: int) -> None:
+    """One run of a sweep; a run that another process is at is left to it: `finish_sweep` looks again."""
+    from continual.listing import add_entry
+    from scripts.config import entry_of, experiment_folder
+
+    _attempt(config, wait=False, begin=lambda ready: add_entry(experiment_folder(config), entry_of(ready, number)))
+
+
+def finish_sweep(experiment: Path) -> None:
+    """Waits for the runs of the sweep that other processes are at, and trains those that were left by them.
+
+    Args:
+        experiment: results/<experiment>.
+    """
+    from continual.listing import read_list
+    from continual.states import run_state
+
+    for entry in read_list(experiment):
+        if run_state(experiment / entry.folder) not in ("running", "interrupted"):
+            continue
+        before: Any = HydraConfig.instance().cfg
+        try:
+            config = compose("train", overrides=list(entry.overrides), return_hydra_config=True)
+            HydraConfig.instance().set_config(config)
+            _attempt(config, wait=True)
+        finally:
+            HydraConfig.instance().cfg = before
+
+
+def _attempt(config: DictConfig, *, wait: bool, begin: "Callable[[Run], object] | None" = None) -> None:
+    """Builds and trains a run. Whatever it fails with is said in a line, kept in its folder, and ends no other run."""
+    from continual.run import BusyError, execute
+    from continual.states import note_failure
+    from scripts.config import build_run
+
+    set_threads(config)
+    folder: Path | None = None
+    try:
+        ready = build_run(config)
+        folder = ready.info.folder
+        if begin is not None:
+            begin(ready)
+        execute(ready, wait=wait)
+    except BusyError as error:
+        print(f"left for now: {error}", file=sys.stderr)
+    except Stopped as error:
+        if is_orphan():  # a worker whose parent is gone: nobody else will end it
+            os._exit(128 + error.number)
+        raise
+    except Exception as error:
+        why = explain(error, ())
+        if why is None:
+            traceback.print_exc()
+            why = f"{type(error).__name__}: {error}"
+        if folder is not None:
+            with suppress(OSError):  # the disk may be what failed
+                note_failure(folder, why)
+        print(f"failed: {' '.join(why.split())}", file=sys.stderr)

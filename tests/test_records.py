@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from continual.files import replace_file
-from continual.records import add_to_sweep, begin_sweep, is_done, read_record, read_sweep, write_record
+from continual.records import is_done, read_record, write_record
 
 
 def fields(**more):
@@ -79,18 +79,3 @@ def test_damaged_and_foreign_records_are_refused_in_one_line(tmp_path) -> None:
         (tmp_path / "record.json").write_text(content)
         with pytest.raises(ValueError, match=message):
             read_record(tmp_path)
-
-
-def test_sweep_keeps_its_order_and_names_what_is_missing(tmp_path) -> None:
-    begin_sweep(tmp_path)
-    for name in ("b", "a"):
-        write_record(tmp_path / name, fields(name=name), {})
-    for number, name in ((2, "a"), (0, "b"), (1, "c"), (3, "b")):
-        add_to_sweep(tmp_path, number, tmp_path / name)
-    records, missing = read_sweep(tmp_path)
-    assert [record.name for record in records] == ["b", "a"]
-    assert missing == ["c"]
-    begin_sweep(tmp_path)
-    assert read_sweep(tmp_path) == ([], [])
-    with pytest.raises(FileNotFoundError, match="holds no sweep"):
-        read_sweep(tmp_path / "elsewhere")

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from continual.records import read_record, read_sweep
+from continual.listing import read_sweep
+from continual.records import read_record
 
 ROOT = Path(__file__).parent.parent
 SHORT = ["seeds=2", "training.steps=2", "training.evaluate_every=1", "tracker=none"]
@@ -113,7 +114,7 @@ def test_every_experiment_in_its_short_form(tmp_path, experiment, runs, figures)
     arguments = [*flags, f"+experiment={experiment}", f"results={tmp_path}", *SHORT, *shorter]
     done = call(*arguments, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     folder = tmp_path / experiment
-    records, missing = read_sweep(folder)
+    records, missing, _ = read_sweep(folder)
     assert not missing
     assert len({record.name for record in records}) == runs
     for name in figures:
@@ -136,7 +137,7 @@ def test_every_experiment_in_its_short_form(tmp_path, experiment, runs, figures)
 def test_any_key_can_be_swept(tmp_path) -> None:
     arguments = ["-m", "model.grid_size=3,4", "model.depth=1,2", f"results={tmp_path}", *SHORT]
     call(*arguments)
-    records, _ = read_sweep(tmp_path / "runs")
+    records, _, _ = read_sweep(tmp_path / "runs")
     assert [(r.sweep["grid_size"], r.sweep["depth"]) for r in records] == [(3, 1), (3, 2), (4, 1), (4, 2)]
     again = call(*arguments, "model.depth=1,2,3")
     assert again.stdout.count("skipped, its record exists") == 4

@@ -1,0 +1,246 @@
+"""Sweeps: names and places belong to the command that asks, one failure ends no other run, processes share the work."""
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+
+from continual.files import UnusableFileError
+from continual.listing import Entry, add_entry, begin_list, read_list, read_sweep
+from continual.records import read_record
+from scripts.command import completed, train_command
+from scripts.config import _identity, plain, shortest
+from scripts.schema import ConfigError
+from tests.synthetic import write_run
+
+ROOT = Path(__file__).parent.parent
+SHORT = ["seeds=1", "training.steps=4", "training.evaluate_every=2", "tracker=none"]
+
+
+def train(*arguments: str, code: int = 0) -> str:
+    command = [sys.executable, "-m", "scripts.train", *arguments]
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=240, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_list_keeps_its_order_and_names_what_is_missing(tmp_path) -> None:
+    begin_list(tmp_path, "one")
+    for folder in ("b", "a"):
+        write_run(tmp_path / folder, name=f"trained as {folder}")
+    for number, folder in ((2, "a"), (0, "b"), (1, "c"), (3, "b")):
+        add_entry(tmp_path, Entry(number, folder, "kan", None, {"grid_size": number, "steps": 5}))
+    records, missing, damaged = read_sweep(tmp_path)
+    assert [record.name for record in records] == ["kan, grid_size=0", "kan, grid_size=2"]
+    assert [record.sweep["grid_size"] for record in records] == [0, 2]
+    assert [record.experiment for record in records] == [tmp_path.name] * 2
+    assert [entry.name for entry in missing] == ["kan, grid_size=1"]
+    assert damaged == []
+    assert read_record(tmp_path / "a").name == "trained as a"  # alone it has the name of its own command
+
+
+def test_another_sweep_begins_anew_and_the_same_one_goes_on(tmp_path) -> None:
+    begin_list(tmp_path, "one")
+    add_entry(tmp_path, Entry(0, "a"))
+    begin_list(tmp_path, "one")
+    assert [entry.folder for entry in read_list(tmp_path)] == ["a"]
+    begin_list(tmp_path, "another")
+    assert read_list(tmp_path) == []
+
+
+def test_eight_writers_of_one_list_lose_nothing(tmp_path) -> None:
+    def work(writer: int) -> None:
+        begin_list(tmp_path, "one")
+        for number in range(20):
+            add_entry(tmp_path, Entry(number, f"run-{number}", "kan", None, {"writer": "same"}))
+
+    threads = [threading.Thread(target=work, args=(writer,)) for writer in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [entry.folder for entry in read_list(tmp_path)] == [f"run-{number}" for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "{",
+        '{"folder": "a"}',
+        '{"number": 0, "folder": "../elsewhere"}',
+        '{"number": "x", "folder": "a"}',
+        "[1]",
+        "\x80",
+    ],
+)
+def test_a_damaged_list_is_named_in_one_line(tmp_path, damage) -> None:
+    begin_list(tmp_path, "one")
+    with (tmp_path / "runs.jsonl").open("ab") as file:
+        file.write(damage.encode("latin-1") + b"\n")
+    with pytest.raises(UnusableFileError, match=r"runs\.jsonl is damaged") as caught:
+        read_list(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_record_does_not_hide_the_others(tmp_path) -> None:
+    begin_list(tmp_path, "one")
+    for number, folder in enumerate("abc"):
+        write_run(tmp_path / folder)
+        add_entry(tmp_path, Entry(number, folder, folder, None, {}))
+    (tmp_path / "b" / "record.json").write_text("{", encoding="utf-8")
+    (tmp_path / "c" / "curves.npz").write_bytes(b"PK")
+    records, missing, damaged = read_sweep(tmp_path)
+    assert [record.folder.name for record in records] == ["a"]
+    assert missing == []
+    assert "b/record.json" in damaged[0]
+    assert "c/curves.npz" in damaged[1]
+
+
+def test_a_list_of_the_first_version_stays_readable(tmp_path) -> None:
+    write_run(tmp_path / "a", name="as trained")
+    (tmp_path / "runs.txt").write_text("1 a\n0 gone\n", encoding="utf-8")
+    records, missing, _ = read_sweep(tmp_path)
+    assert [record.name for record in records] == ["as trained"]
+    assert [entry.folder for entry in missing] == ["gone"]
+    with pytest.raises(FileNotFoundError, match="holds no sweep"):
+        read_sweep(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (["model.grid_size", "seeds"], ["grid_size", "seeds"]),
+        (["optimizer.first.lr", "optimizer.then.lr"], ["first.lr", "then.lr"]),
+        (["a.lr", "b.lr", "lr"], ["a.lr", "b.lr", "lr"]),
+        (["x.a.lr", "y.a.lr"], ["x.a.lr", "y.a.lr"]),
+    ],
+)
+def test_axes_have_the_shortest_names_that_tell_them_apart(keys, expected) -> None:
+    assert shortest(keys) == expected
+    assert len(set(shortest(keys))) == len(keys)
+
+
+def test_a_command_can_be_pasted(tmp_path) -> None:
+    overrides = [
+        "+experiment=five_peaks",
+        "name=a b",
+        "model.layer_sizes=[1,5,1]",
+        "x=choice(1,2)",
+        "y=$HOME",
+        "z=it's",
+    ]
+    line = train_command(overrides, sweep=True)
+    assert shlex.split(line) == ["python", "-m", "scripts.train", *overrides]
+    assert shlex.split(train_command(["seeds=1,2"], sweep=True)) == ["python", "-m", "scripts.train", "-m", "seeds=1,2"]
+    assert "-m seeds" not in train_command(["seeds=1"], sweep=False)
+    shell = shutil.which("zsh") or shutil.which("bash")
+    if shell is not None:
+        script = f"echo_() {{ printf '%s\\n' \"$@\"; }}; {line.replace('python', 'echo_', 1)}"
+        echoed = subprocess.run([shell, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+        assert echoed.stdout.splitlines()[2:] == overrides
+
+
+ALONE = ("five_peaks", "edge_variants", "interpretable", "grid_depth")
+"""Experiments whose cases are whole runs."""
+
+
+def _cases() -> list[tuple[str, str]]:
+    folder = files("conf").joinpath("experiment")
+    return [
+        (experiment.name, case.name.removesuffix(".yaml"))
+        for experiment in folder.iterdir()
+        if experiment.is_dir() and folder.joinpath(f"{experiment.name}.yaml").is_file()
+        for case in experiment.iterdir()
+        if case.name.endswith(".yaml")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "case"), [case for case in _cases() if case[0] in ("five_peaks", "edge_variants")]
+)
+def test_a_case_alone_is_the_run_of_its_experiment(experiment, case) -> None:
+    alone = [item for item in completed([f"+experiment/{experiment}={case}"]) if not item.startswith("hydra.")]
+    with initialize_config_module("conf", version_base="1.3"):
+        inside = plain(compose("train", [f"+experiment/{experiment}={case}", f"+experiment={experiment}"]))
+        found = plain(compose("train", alone))
+    assert _identity(found) == _identity(inside)
+    assert found["experiment_name"] == experiment
+
+
+def test_several_experiments_at_once_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"run \+experiment=a and \+experiment=b one by one"):
+        completed(["-m", "+experiment=a,b"])
+    assert completed(["+experiment=a", "seeds=1"]) == ["+experiment=a", "seeds=1"]
+
+
+@pytest.mark.parametrize("key", ["experiment_name=a,b", "results=a,b", "report.title=a,b", "threads=1,2"])
+def test_what_belongs_to_the_whole_sweep_is_not_swept(tmp_path, key) -> None:
+    said = train("-m", key, *SHORT, *([] if key.startswith("results") else [f"results={tmp_path}"]), code=1)
+    assert said.startswith(f"error: {key.partition('=')[0]} can't be swept")
+
+
+def test_runs_have_the_names_and_places_of_the_command_that_asks(tmp_path) -> None:
+    where = f"results={tmp_path}"
+    train(*SHORT, where, "name=mine")
+    train("-m", "model=glob(ka[n])", "model.grid_size=5,20", *SHORT, where)
+    folders = set(tmp_path.glob("runs/kan-*"))
+    said = train("-m", "model=kan_local,kan", "model.grid_size=5,20", *SHORT, where)
+    assert said.count("skipped") == 2
+    records, missing, damaged = read_sweep(tmp_path / "runs")
+    assert (missing, damaged) == ([], [])
+    names = ["kan_local, grid_size=5", "kan_local, grid_size=20", "kan, grid_size=5", "kan, grid_size=20"]
+    assert [record.name for record in records] == names
+    assert [record.sweep["grid_size"] for record in records] == [5, 20, 5, 20]
+    assert folders <= set(tmp_path.glob("runs/kan*-*"))
+    page = (tmp_path / "runs" / "index.html").read_text(encoding="utf-8")
+    table = (tmp_path / "runs" / "table.csv").read_text(encoding="utf-8")
+    for name in names:
+        assert name in page
+        assert name in table
+    assert "mine" not in table
+    assert "-m" in page
+
+
+def test_a_failed_run_ends_no_other_and_is_told_with_its_command(tmp_path) -> None:
+    place = tmp_path / "runs"
+    train("-m", "model.grid_size=5,6,7", *SHORT, f"results={tmp_path}")
+    entries = read_list(place)
+    broken = place / entries[1].folder
+    shutil.rmtree(broken)
+    broken.write_text("a file where a folder should be", encoding="utf-8")
+    shutil.rmtree(place / entries[2].folder)
+    said = train("-m", "model.grid_size=5,6,7", *SHORT, f"results={tmp_path}", code=1)
+    assert f"failed: {broken}" in said
+    assert "only that: python -m scripts.train model.grid_size=6" in said
+    records, _, _ = read_sweep(place)
+    assert [record.sweep["grid_size"] for record in records] == [5, 7]
+    broken.unlink()
+    only = shlex.split(said.partition("only that: ")[2].splitlines()[0])
+    train(*only[3:])
+    assert len(read_sweep(place)[0]) == 3
+
+
+def test_two_processes_on_one_sweep_share_its_runs(tmp_path) -> None:
+    arguments = ["-m", "model.grid_size=3,4,5,6,7,8", "seeds=2", "training.steps=150", "tracker=none"]
+    train(*arguments, f"results={tmp_path / 'alone'}")
+    command = [sys.executable, "-m", "scripts.train", *arguments, f"results={tmp_path / 'shared'}"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, cwd=ROOT, **pipes) for _ in range(2)]
+    said = [process.communicate(timeout=240) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    alone, shared = (read_sweep(tmp_path / name / "runs")[0] for name in ("alone", "shared"))
+    assert len(shared) == 6
+    trained = sum(out.count("learned RMSE") - out.count("learned RMSE ↓") for out, _ in said)
+    assert trained >= 6
+    for ours, theirs in zip(shared, alone, strict=True):
+        assert json.dumps(ours.fields["R"]) == json.dumps(theirs.fields["R"])
+        logs = (ours.folder / "log.txt").read_text(encoding="utf-8")
+        assert logs.count("learned RMSE") == 1  # trained once, whoever did
