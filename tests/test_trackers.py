@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from continual import wandb_tracker
 from continual.metrics import summarize
 from continual.records import Record
-from continual.trackers import RunInfo, Tracker
+from continual.trackers import Clocked, RunInfo, Tracker
 from continual.wandb_tracker import WandbTracker
 
 ROOT = Path(__file__).parents[1]
@@ -511,3 +511,61 @@ def test_base_tracker_leaves_nothing(tmp_path: Path) -> None:
     Tracker().abort()
     Tracker().report("five_peaks", tmp_path / "run", {}, tmp_path / "table.csv")
     assert not (tmp_path / "run").exists()
+
+
+METHODS = ("start", "task_done", "evaluation", "finish")
+
+
+class Failing(Tracker):
+    """One that raises in one of its methods, and counts the calls after that."""
+
+    def __init__(self, method: str, error: BaseException) -> None:
+        self.calls: list[str] = []
+
+        def fail(*_: object) -> None:
+            self.calls.append(method)
+            raise error
+
+        for name in METHODS:
+            setattr(self, name, fail if name == method else lambda *_, name=name: self.calls.append(name))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("two\nlines"), SystemExit(3), MemoryError(), BaseException("panic")])
+@pytest.mark.parametrize("method", METHODS)
+def test_failure_of_any_tracker_is_one_warning_and_the_last_it_hears(
+    tmp_path: Path, method: str, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    inner = Failing(method, error)
+    tracker = Clocked(inner)
+    whole(tracker, tmp_path)
+    assert inner.calls.count(method) == 1
+    assert inner.calls[-1] == method
+    (entry,) = caplog.records
+    assert type(error).__name__ in entry.getMessage()
+    assert "\n" not in entry.getMessage()
+    tracker.start(info(tmp_path))  # another run is another chance
+    assert inner.calls[-1] == "start"
+
+
+def test_interrupts_pass_a_tracker(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        whole(Clocked(Failing("start", KeyboardInterrupt())), tmp_path)
+
+
+def test_clock_counts_the_tracker_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    class Slow(Tracker):
+        def start(self, run: RunInfo) -> None:
+            now[0] += 2.0
+
+        def finish(self, *_: object) -> None:
+            now[0] += 3.0
+            raise OSError("late")
+
+    tracker = Clocked(Slow())
+    tracker.start(info(tmp_path))
+    now[0] += 100.0
+    tracker.finish(record(tmp_path), {})
+    assert tracker.seconds == 5.0

@@ -258,7 +258,9 @@ assert compiled == {"forward", "backward_inputs", "backward_weights", "finish_we
 def test_every_kernel_compiles_for_a_device_that_is_not_there(tmp_path) -> None:
     environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path)}
     environment.pop("TRITON_INTERPRET", None)
-    subprocess.run([sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", COMPILE], check=True, env=environment)
+    subprocess.run(
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", COMPILE], check=True, env=environment
+    )
 
 
 @on_device
