@@ -11,6 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from continual.stopping import leave_to_workers
+from continual.trackers import Clocked
 
 _USAGE = "usage: python -m scripts.report results/EXPERIMENT"
 
@@ -51,7 +52,7 @@ def draw(config: DictConfig, folder: Path) -> None:
     command = " ".join(["python -m scripts.train", *_overrides(config)])
     page = write_page(folder, records, title, figures, report["captions"], command, more)
     pictures = {name: paths[0] for name, paths in figures.items()}
-    instantiate(config.tracker).report(folder.name, folder, pictures, tables[0])
+    Clocked(instantiate(config.tracker)).report(folder.name, folder, pictures, tables[0])
     print(f"\n{text_table(records)}\n")
     for name in missing:
         print(f"missing: {folder / name} has not finished")
