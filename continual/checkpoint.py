@@ -4,7 +4,7 @@ __all__ = ["Checkpoint"]
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +25,19 @@ class Checkpoint:
     Args:
         path: the file.
         identity: of the run; a checkpoint with another one is not its own.
+        aside: says how many seconds of this session went to something else so far, to trackers for example.
     """
 
-    def __init__(self, path: Path, identity: str = "") -> None:
+    def __init__(self, path: Path, identity: str = "", aside: Callable[[], float] = lambda: 0.0) -> None:
         self.path = path
         self.identity = identity
         self._earlier: list[dict[str, Any]] = []
         self._began = time.perf_counter()
-        self._aside = 0.0
-
-    def leave_aside(self, seconds: float) -> None:
-        """Takes the seconds that went to something else so far in this session, trackers for example, from its time."""
-        self._aside = seconds
+        self._aside = aside
 
     def sessions(self) -> list[dict[str, Any]]:
         """What each session ran with, `versions` and `code`, and its wall-clock `seconds`; the present one last."""
-        return [*self._earlier, {**self._present(), "seconds": time.perf_counter() - self._began - self._aside}]
+        return [*self._earlier, {**self._present(), "seconds": time.perf_counter() - self._began - self._aside()}]
 
     @staticmethod
     def _present() -> dict[str, Any]:

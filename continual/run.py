@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from logging.handlers import WatchedFileHandler
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from matplotlib.figure import Figure
 from torch import Generator
 
 from continual.adaptation import Adaptation
@@ -34,7 +35,7 @@ from continual.states import note_failure
 from continual.stepping import Penalty
 from continual.stopping import StopSignals
 from continual.strategies import Strategy
-from continual.trackers import RunInfo, Tracker
+from continual.trackers import Clocked, RunInfo, Tracker, tracking_ended
 from continual.training import MakeOptimizer, Settings, train
 from continual.versions import code_version, package_versions
 from tasks import Curriculum
@@ -98,6 +99,9 @@ def execute(run: Run, *, wait: bool = True) -> Record:
         record = _found(folder)
         if record is not None:  # another process was faster, or was killed just before it had cleaned up
             (folder / _CHECKPOINT).unlink(missing_ok=True)
+            if not tracking_ended(folder):
+                log.info("telling the tracker again of %s, which it had not heard to its end", run.info.name)
+                Clocked(run.tracker).complete(record, run.info, _pictures(record))
             return _skipped(run, record)
         return _train_and_record(run)
 
@@ -108,7 +112,8 @@ class BusyError(RuntimeError):
 
 def _left_over(folder: Path) -> bool:
     """Whether a process that was killed may have left something to clean up."""
-    return (folder / _CHECKPOINT).exists() or (folder / ".lock").exists() or any(folder.glob(".*.partial*"))
+    traces = (folder / _CHECKPOINT).exists() or (folder / ".lock").exists() or any(folder.glob(".*.partial*"))
+    return traces or not tracking_ended(folder)
 
 
 def _found(folder: Path) -> Record | None:
@@ -167,13 +172,15 @@ def _train_and_record(run: Run) -> Record:
     with StopSignals() as stop, _log_file(folder / "log.txt"):
         log.debug("%s, %d seeds, identity %s", run.info.name, len(run.info.seeds), run.info.identity)
         _write_config(run)
-        checkpoint = Checkpoint(folder / _CHECKPOINT, run.info.identity)
-        run.tracker.start(run.info)
+        tracker = Clocked(run.tracker)
+        checkpoint = Checkpoint(folder / _CHECKPOINT, run.info.identity, aside=lambda: tracker.seconds)
+        tracker.start(run.info)
         try:
-            record = _finish(run, _train(run, checkpoint, stop), checkpoint)
-            run.tracker.finish(record, {"summary": lambda: run_summary(record)})
+            history = _train(run, checkpoint, stop, tracker)
+            record = _finish(run, history, checkpoint)
+            tracker.finish(record, _pictures(record))
         except BaseException as error:
-            run.tracker.abort()
+            tracker.abort()
             if isinstance(error, Exception):
                 with suppress(OSError):  # the disk may be what failed
                     note_failure(folder, f"{type(error).__name__}: {error}")
@@ -188,7 +195,11 @@ def _write_config(run: Run) -> None:
     replace_file(run.info.folder / "config.yaml", text.encode())
 
 
-def _train(run: Run, checkpoint: Checkpoint, stop: StopSignals) -> History:
+def _pictures(record: Record) -> dict[str, Callable[[], Figure]]:
+    return {"summary": lambda: run_summary(record)}
+
+
+def _train(run: Run, checkpoint: Checkpoint, stop: StopSignals, tracker: Clocked) -> History:
     with Progress(run.info.name, len(run.curriculum), run.settings.steps) as progress:
         return train(
             run.model,
@@ -199,7 +210,7 @@ def _train(run: Run, checkpoint: Checkpoint, stop: StopSignals) -> History:
             generators=run.generators,
             adaptations=run.adaptations,
             penalty=run.penalty,
-            observers=[run.tracker],
+            observers=[tracker],
             tick=progress,
             checkpoint=checkpoint,
             stop=stop,

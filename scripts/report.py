@@ -31,6 +31,7 @@ def draw(config: DictConfig, folder: Path) -> None:
     from continual.states import failure, run_state
     from continual.structure import write_structures
     from continual.tables import text_table, write_tables
+    from continual.trackers import Clocked
 
     records, missing, damaged = read_sweep(folder)
     for line in damaged:
@@ -59,7 +60,7 @@ def draw(config: DictConfig, folder: Path) -> None:
     command = train_command(OmegaConf.select(config, "hydra.overrides.task") or [], sweep=True)
     page = write_page(folder, records, title, figures, report["captions"], command, more)
     pictures = {name: paths[0] for name, paths in figures.items()}
-    instantiate(config.tracker).report(folder.name, folder, pictures, tables[0])
+    Clocked(instantiate(config.tracker)).report(folder.name, folder, pictures, tables[0])
     print(f"\n{text_table(records)}\n")
     for paths in more.values():
         print(next(path for path in paths if path.suffix == ".md").read_text(encoding="utf-8"))

@@ -128,7 +128,7 @@ def test_500_damaged_files_never_change_a_result(tmp_path, folders, record_prope
     assert len(outcomes) == 500
 
 
-def test_the_states_of_a_run(tmp_path) -> None:
+def test_the_states_of_a_run(tmp_path, monkeypatch) -> None:
     folder = tmp_path / "run"
     assert run_state(folder) == "new"
     seen = []
@@ -145,12 +145,13 @@ def test_the_states_of_a_run(tmp_path) -> None:
     assert seen == ["running"] * 3
     assert run_state(folder) == "interrupted"
 
-    class Failing(Tracker):
-        def evaluation(self, step, task, loss, rmse) -> None:
-            raise RuntimeError("out of\nsomething")
+    def fail(*arguments, **options) -> None:
+        raise RuntimeError("out of\nsomething")
 
-    with pytest.raises(RuntimeError):
-        execute(short_run(folder, CONFIGS[NAME], tracker=Failing()))
+    with monkeypatch.context() as patch:
+        patch.setattr("continual.run.train", fail)
+        with pytest.raises(RuntimeError):
+            execute(short_run(folder, CONFIGS[NAME]))
     assert run_state(folder) == "failed"
     assert failure(folder) == "RuntimeError: out of something"
     execute(short_run(folder, CONFIGS[NAME]))

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from continual import wandb_tracker
 from continual.metrics import summarize
 from continual.records import Record
-from continual.trackers import RunInfo, Tracker
+from continual.trackers import Clocked, RunInfo, Tracker, tracking_ended
 from continual.wandb_tracker import WandbTracker
 
 ROOT = Path(__file__).parents[1]
@@ -114,7 +114,7 @@ class Log:
     def __init__(self, folder: Path, kind: str = "offline-run") -> None:
         from wandb.util import get_core_path
 
-        (self.path,) = (folder / "wandb").glob(f"{kind}-*")
+        (self.path,) = folder.glob(f"**/wandb/{kind}-*")
         (file,) = self.path.glob("*.wandb")
         command = [
             get_core_path(),
@@ -296,6 +296,8 @@ def test_report_is_a_run_of_the_group(tmp_path: Path) -> None:
     }
     assert log.file("figures/main").read_bytes() == figures["main"].read_bytes()
     assert log.exit_code == 0
+    WandbTracker().report("five_peaks", tmp_path, figures, table)
+    assert Log(tmp_path).run["run_id"] == log.run["run_id"]  # in the first one's place
 
 
 def follow_elsewhere(folder: Path, mode: str, **streams: Any) -> "subprocess.Popen[str]":
@@ -506,8 +508,215 @@ def test_rejects_settings_without_meaning(arguments: Mapping[str, Any]) -> None:
         WandbTracker(**arguments)
 
 
+def settle(folder: Path) -> None:
+    """What the next command does with a run that is done."""
+    if not tracking_ended(folder):
+        WandbTracker().complete(record(folder), info(folder), {"matrix": lambda: Figure(figsize=(2, 2), dpi=50)})
+    assert tracking_ended(folder)
+
+
+def write_curves(folder: Path) -> None:
+    """The curves of `follow`, with the evaluations that its rows of R belong to."""
+    folder.mkdir(parents=True, exist_ok=True)
+    curves = {"step": [0, 10, 20, 30], "task": [-1, 0, 0, 1], "loss": LOSS.T, "rmse": RMSE.swapaxes(0, 1)}
+    np.savez(folder / "curves.npz", boundaries=[20, 30], **{name: np.asarray(a) for name, a in curves.items()})
+
+
+def test_interrupted_runs_leave_one_finished_run(tmp_path: Path) -> None:
+    write_curves(tmp_path)
+    ids = set()
+    for _ in range(2):  # dropped as a kill drops it, and aborted
+        tracker = WandbTracker()
+        follow(tracker, tmp_path)
+        assert not list((tmp_path / "wandb").glob("*run-*"))  # nothing for `wandb sync` to find
+        ids.add(json.loads((tmp_path / "tracking.json").read_text())["id"])
+        forget_wandb()
+    tracker.abort()
+    assert not tracking_ended(tmp_path)
+    settle(tmp_path)
+    log = Log(tmp_path)
+    assert_holds_everything(log)
+    assert log.path.parent == tmp_path / "wandb"
+    assert {log.run["run_id"]} == ids
+    assert not (tmp_path / ".tracking").exists()
+    whole(WandbTracker(), tmp_path)  # made again, from the start
+    assert_holds_everything(Log(tmp_path))
+
+
+KILLER = """
+import os, sys, signal
+from pathlib import Path
+import test_trackers as t
+folder, moment = Path(sys.argv[1]), int(sys.argv[2])
+from continual import wandb_tracker
+tracker = t.WandbTracker()
+t.follow(tracker, folder)
+events = [0]
+def watch(name, args):
+    if name in ("os.rename", "shutil.rmtree", "os.mkdir", "open", "os.remove"):
+        events[0] += 1
+        if events[0] == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(watch)
+tracker.finish(t.record(folder), {})
+"""
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        1,
+        40,
+        pytest.param(2, marks=pytest.mark.slow),
+        *(pytest.param(m, marks=pytest.mark.slow) for m in range(5, 200, 15)),
+    ],
+)
+def test_killed_while_the_tracker_ends_is_completed(tmp_path: Path, moment: int) -> None:
+    write_curves(tmp_path)
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    environment = {**os.environ, "PYTHONPATH": path, "MPLCONFIGDIR": str(tmp_path / "matplotlib")}
+    command = [sys.executable, "-c", KILLER, str(tmp_path), str(moment)]
+    subprocess.run(command, env=environment, capture_output=True, timeout=60)
+    settle(tmp_path)
+    log = Log(tmp_path)
+    assert log.path.parent == tmp_path / "wandb"
+    assert log.exit_code == 0
+    assert len(json.loads(log.file("R").read_text())["data"]) == R.size
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"id": 5}', '{"id": "../../x", "ended": 1}'])
+def test_damaged_marker_costs_nothing(tmp_path: Path, content: str) -> None:
+    (tmp_path / "tracking.json").write_text(content)
+    assert not tracking_ended(tmp_path)
+    tracker = WandbTracker()
+    tracker.start(info(tmp_path))
+    tracker.abort()
+    assert Log(tmp_path).run["run_id"].isalnum()
+
+
+VARIABLES = {
+    "WANDB_TAGS": "x" * 65,
+    "WANDB_PROJECT": "a/b?c",
+    "WANDB_RUN_ID": "a/b",
+    "WANDB_RESUME": "must",
+    "WANDB_RESUME_FROM": "nonsense",
+    "WANDB_FORK_FROM": "nonsense",
+    "WANDB_SWEEP_ID": "a/b",
+    "WANDB_MODE": "nonsense",
+    "WANDB_DIR": "/proc/nowhere",
+    "WANDB_CACHE_DIR": "/proc/nowhere",
+    "WANDB_DATA_DIR": "/proc/nowhere",
+    "WANDB_CONFIG_DIR": "/proc/nowhere",
+    "WANDB_BASE_URL": "nonsense",
+    "WANDB_API_KEY": "nonsense",
+    "WANDB_CONSOLE": "nonsense",
+    "WANDB_NAME": "x" * 1000,
+    "WANDB_NOTES": "\x01\n",
+    "WANDB_SERVICE": "nonsense",
+    "WANDB_SERVICE_WAIT": "soon",
+    "WANDB_INIT_TIMEOUT": "soon",
+    "WANDB_SILENT": "perhaps",
+    "WANDB_HTTP_PROXY": "nonsense",
+    "WANDB_START_METHOD": "nonsense",
+}
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_no_variable_loses_a_run(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    forget_wandb()
+    monkeypatch.setenv(name, VARIABLES[name])
+    whole(WandbTracker(), tmp_path)
+    log = Log(tmp_path)
+    assert_holds_everything(log)
+    assert log.run["display_name"] == "KAN G=200"
+    assert log.run["project"] == "kan-continual"
+    assert len(warnings(caplog)) <= 1
+
+
+@pytest.mark.parametrize("error", ["ImportError('x')", "SystemExit(2)", "TypeError('Descriptors')"])
+def test_broken_installation_is_one_warning(tmp_path: Path, error: str) -> None:
+    broken = tmp_path / "broken" / "wandb"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text(f"raise {error}")
+    code = (
+        "import sys; from pathlib import Path; import test_trackers as t\n"
+        f"sys.path.insert(0, {str(broken.parent)!r}); t.whole(t.WandbTracker(), Path({str(tmp_path / 'run')!r}))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert len(done.stderr.splitlines()) == 1
+    assert error.partition("(")[0] in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [{"project": "a/b"}, {"project": ""}, {"project": None}, {"entity": 5}])
+def test_rejects_names_that_no_server_takes(arguments: Mapping[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"tracker.{next(iter(arguments))} must be"):
+        WandbTracker(**arguments)
+
+
 def test_base_tracker_leaves_nothing(tmp_path: Path) -> None:
     whole(Tracker(), tmp_path / "run")
     Tracker().abort()
     Tracker().report("five_peaks", tmp_path / "run", {}, tmp_path / "table.csv")
     assert not (tmp_path / "run").exists()
+
+
+METHODS = ("start", "task_done", "evaluation", "finish")
+
+
+class Failing(Tracker):
+    """One that raises in one of its methods, and counts the calls after that."""
+
+    def __init__(self, method: str, error: BaseException) -> None:
+        self.calls: list[str] = []
+
+        def fail(*_: object) -> None:
+            self.calls.append(method)
+            raise error
+
+        for name in METHODS:
+            setattr(self, name, fail if name == method else lambda *_, name=name: self.calls.append(name))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("two\nlines"), SystemExit(3), MemoryError(), BaseException("panic")])
+@pytest.mark.parametrize("method", METHODS)
+def test_failure_of_any_tracker_is_one_warning_and_the_last_it_hears(
+    tmp_path: Path, method: str, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    inner = Failing(method, error)
+    tracker = Clocked(inner)
+    whole(tracker, tmp_path)
+    assert inner.calls.count(method) == 1
+    assert inner.calls[-1] == method
+    (entry,) = caplog.records
+    assert type(error).__name__ in entry.getMessage()
+    assert "\n" not in entry.getMessage()
+    tracker.start(info(tmp_path))  # another run is another chance
+    assert inner.calls[-1] == "start"
+
+
+def test_interrupts_pass_a_tracker(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        whole(Clocked(Failing("start", KeyboardInterrupt())), tmp_path)
+
+
+def test_clock_counts_the_tracker_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    class Slow(Tracker):
+        def start(self, run: RunInfo) -> None:
+            now[0] += 2.0
+
+        def finish(self, *_: object) -> None:
+            now[0] += 3.0
+            raise OSError("late")
+
+    tracker = Clocked(Slow())
+    tracker.start(info(tmp_path))
+    now[0] += 100.0
+    tracker.finish(record(tmp_path), {})
+    assert tracker.seconds == 5.0
