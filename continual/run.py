@@ -222,6 +222,8 @@ def _finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
     info, folder = run.info, run.info.folder
     state = {"format": 1, "model": run.model.state_dict(), "describe": dict(run.model.describe())}
     state["seeds"] = list(info.seeds)
+    state["build"] = info.config.get("model")  # what `continual.trained` builds it from, opaque here
+    state["inputs"] = _inputs(run.curriculum)
     content = io.BytesIO()
     torch.save(state, content)
     replace_file(folder / "model.pt", content.getvalue())
@@ -259,6 +261,18 @@ def _finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
     }
     curves = {**history.curves(), **_view(run.curriculum), **_portrait(run)}
     return write_record(folder, fields, curves, ("model.pt", "config.yaml"))
+
+
+def _inputs(curriculum: Curriculum) -> dict[str, Any]:
+    """Range of each input in the training data, in its own units, and the box that was scaled to [-1, 1] if any."""
+    seen = torch.cat([task.train_inputs.flatten(0, 1) for task in curriculum.tasks]).double().cpu()
+    low, high = seen.amin(dim=0), seen.amax(dim=0)
+    if curriculum.scaled_from is not None:
+        box = torch.tensor(curriculum.scaled_from, dtype=torch.float64)
+        center, half = box.mean(dim=1), (box[:, 1] - box[:, 0]) / 2.0
+        low, high = center + half * low, center + half * high
+    scaled = None if curriculum.scaled_from is None else [list(ends) for ends in curriculum.scaled_from]
+    return {"low": low.tolist(), "high": high.tolist(), "scaled_from": scaled}
 
 
 def _portrait(run: Run) -> dict[str, np.ndarray[Any, Any]]:

@@ -65,6 +65,7 @@ class Curriculum:
             member is another than that of the next.
         input_range: lowest and highest value that any input takes in training or test data.
         view: where the inputs are one-dimensional, and all tasks are parts of one function: the whole of it.
+        scaled_from: for inputs that are scaled to [-1, 1], the interval of each in the units of the function, (I, 2).
 
     Raises:
         ValueError: no tasks, or tasks of different members or features.
@@ -74,6 +75,7 @@ class Curriculum:
     tasks: Sequence[Task]
     input_range: tuple[float, float]
     view: View | None = None
+    scaled_from: Sequence[tuple[float, float]] | None = None
 
     def __post_init__(self) -> None:
         if not self.tasks:

@@ -79,10 +79,11 @@ def function_fit(
         ValueError: an unknown function, or a count below 1.
     """
     target = target_function(function)
+    scaled_from = target.domain if normalize else None
     if normalize:
         target = target.normalized()
     task = _task(target.formula, target.function, *_box(target), points, test_points, noise, generators)
-    return Curriculum(f"{function} as a whole", [task], _range(target), _view(target))
+    return Curriculum(f"{function} as a whole", [task], _range(target), _view(target), scaled_from)
 
 
 def toy_regions(
