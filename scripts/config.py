@@ -5,6 +5,7 @@ __all__ = ["build_parts", "build_run", "entry_of", "experiment_folder", "plain",
 import hashlib
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from continual.stepping import Penalty, TrainingStep
 from continual.strategies import Strategy
 from continual.trackers import RunInfo, Tracker
 from continual.training import MakeOptimizer, Settings, make_optimizer
+from scripts.needs import check_memory, check_seeds, shown_bytes
 from scripts.schema import ConfigError, check_config
 from tasks import Curriculum
 from tasks.functions import target_function
@@ -65,6 +67,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
     values = {str(key): value for key, value in resolved.items() if key != "hydra"}
     check_config(values)
     if isinstance(values["seeds"], int):
+        check_seeds(values["seeds"])
         values["seeds"] = list(range(values["seeds"]))
     if values["device"] == "auto":
         values["device"] = "cuda" if torch.cuda.is_available() else "cpu"
@@ -171,12 +174,13 @@ def build_parts(values: dict[str, Any]) -> _Parts:
             dtype=dtype,
             device=device,
         )
+        settings = Settings(**values["training"])
+        check_memory(model, curriculum, settings, len(seeds))
         adaptations = [instantiate(node) for node in values["adaptation"].values() if node]
         if not any(adaptation.widens for adaptation in adaptations):
             _check_range(model, curriculum.input_range)
         make = _partial(values["optimizer"])
         optimizer = make_optimizer(make, model)
-        settings = Settings(**values["training"])
         switch_at = getattr(optimizer, "switch_at", 0)
         if switch_at >= settings.steps:
             raise ConfigError(f"optimizer.switch_at={switch_at} is never reached with training.steps={settings.steps}")
@@ -201,8 +205,15 @@ def build_parts(values: dict[str, Any]) -> _Parts:
         )
     except ConfigError:
         raise
-    except (ValueError, TypeError, InstantiationException) as error:
+    except (ValueError, TypeError, InstantiationException, MemoryError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
+        if isinstance(cause, MemoryError) or "allocate memory" in str(cause) or "out of memory" in str(cause):
+            asked = re.search(r"(\d+) bytes", str(cause))
+            size = f": {shown_bytes(int(asked[1]))} at once" if asked else ""
+            message = f"the run needs more memory than there is{size}; take fewer seeds or a smaller model"
+            raise ConfigError(message) from error
+        if isinstance(cause, RuntimeError):
+            raise
         raise ConfigError(" ".join(str(cause).split())) from error
 
 
@@ -213,8 +224,10 @@ def build_run(config: DictConfig) -> Run:
         ConfigError: whatever is wrong with the config, in one line.
     """
     values = plain(config)
-    parts = build_parts(values)
     hydra: Any = HydraConfig.get()
+    if hydra.job.chdir:
+        raise ConfigError("hydra.job.chdir has no use here: results=… says where results go")
+    parts = build_parts(values)
     swept = {**_swept(hydra), **values["sweep"]}
     identity = _identity(values)
     info = RunInfo(

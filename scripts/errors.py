@@ -1,8 +1,11 @@
 """One line for each mistake that a user can make on the command line, with the nearest valid name."""
 
-__all__ = ["explain"]
+__all__ = ["explain", "speak_anywhere"]
 
+import io
 import re
+import shlex
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,10 +40,21 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
     if isinstance(error, ConfigCompositionException):
         return _unknown_key(error, arguments)
     if isinstance(error, OverrideParseException):
-        return f"can't read {error.override!r}; write key=value, and quote what the shell would change"
+        return _quoting(str(error.override))
+    if isinstance(error, ValueError) and "Config group override must be" in str(error):
+        return _no_option(arguments)
+    if isinstance(error, MemoryError):
+        return "the run needs more memory than there is; take fewer seeds or a smaller model"
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _first_line(error)
     return None
+
+
+def speak_anywhere() -> None:
+    """Lets what is printed reach a terminal or file of any encoding: signs that it lacks become question marks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _is_unusable_file(error: BaseException) -> bool:
@@ -48,6 +62,41 @@ def _is_unusable_file(error: BaseException) -> bool:
     from continual.files import UnusableFileError
 
     return isinstance(error, UnusableFileError)
+
+
+_EXTRAS = {"joblib": "pip install -e '.[parallel]'"}
+
+
+def _quoting(override: str) -> str:
+    """What can't be read, and the same in the quotes that Hydra and the shell want, if that is all it lacks."""
+    key, sign, value = override.partition("=")
+
+    def quoted(text: str) -> str:
+        return '"' + text.strip().strip("'\"").replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    inner = value.strip()
+    if inner.startswith("[") and inner.endswith("]"):
+        inner = "[" + ",".join(quoted(item) for item in inner[1:-1].split(",")) + "]"
+    else:
+        inner = quoted(inner)
+    proposed = f"{key}={inner}"
+    try:
+        OverridesParser.create().parse_override(proposed)
+    except HydraException:
+        sign = ""
+    if not sign:
+        return f"can't read {override!r}; write key=value"
+    return f"can't read {override!r}; in quotes: {shlex.quote(proposed)}"
+
+
+def _no_option(arguments: Sequence[str]) -> str:
+    """Which group was set to nothing."""
+    for argument in arguments:
+        group, _, value = argument.lstrip("+").partition("=")
+        options = sorted(item.name.removesuffix(".yaml") for item in _listed(group) if item.name.endswith(".yaml"))
+        if options and value in ("null", "", "~"):
+            return f"{group} must be one of {', '.join(options)}, got {value or 'nothing'}"
+    return "a group of the config must be set to one of its options, got null"
 
 
 def _first_line(error: BaseException) -> str:
@@ -60,6 +109,8 @@ def _missing_option(text: str) -> str:
     if found is None:
         return text.splitlines()[0]
     group, _, option = found[1].rpartition("/")
+    if group == "hydra/launcher":
+        return f"{group}={option} needs a package that is not installed; {_EXTRAS.get(option, 'see Hydra: launchers')}"
     names = [item.name for item in _listed(group)]
     options = [name.removesuffix(".yaml") for name in names if name.endswith(".yaml")]
     return f"{group}={option} is not an option; {nearest(option, options)}"

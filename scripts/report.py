@@ -2,6 +2,7 @@
 
 __all__ = ["Report", "draw", "main"]
 
+import shlex
 import sys
 import traceback
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from continual.stopping import leave_to_workers
 from scripts.command import train_command
@@ -91,6 +94,7 @@ class Report(Callback):
         """Waits for what other processes are at, then draws figures, table and page; status 1 if a run failed."""
         from continual.listing import read_list
         from continual.states import run_state
+        from scripts.errors import explain
         from scripts.sweeps import finish_sweep
 
         try:
@@ -98,9 +102,12 @@ class Report(Callback):
             draw(config, _folder(config))
             if any(run_state(_folder(config) / entry.folder) != "done" for entry in read_list(_folder(config))):
                 sys.exit(1)
-        except Exception:
-            traceback.print_exc()
-            sys.exit(f"the runs are done, but the report failed; again: python -m scripts.report {_folder(config)}")
+        except Exception as error:
+            why = explain(error, ())
+            if why is None:
+                traceback.print_exc()
+            again = f"python -m scripts.report {shlex.quote(str(_folder(config)))}"
+            sys.exit(f"the runs are done, but the report failed{f' ({why})' if why else ''}; again: {again}")
 
 
 def _folder(config: DictConfig) -> Path:
@@ -114,9 +121,24 @@ def main() -> None:
     folder = Path(sys.argv[1])
     if not (folder / "multirun.yaml").is_file():
         sys.exit(f"{folder} holds no experiment (no multirun.yaml); {_USAGE}")
-    config = OmegaConf.load(folder / "multirun.yaml")
-    assert isinstance(config, DictConfig)
-    draw(config, folder)
+    try:
+        config = OmegaConf.load(folder / "multirun.yaml")
+        if not isinstance(config, DictConfig) or not {"report", "tracker", "hydra"} <= config.keys():
+            raise ValueError("no config of a sweep")
+    except (ValueError, OmegaConfBaseException, YAMLError) as error:
+        sys.exit(
+            f"error: {folder / 'multirun.yaml'} is damaged; run the experiment's command again ({type(error).__name__})"
+        )
+    from scripts.errors import explain, speak_anywhere
+
+    speak_anywhere()
+    try:
+        draw(config, folder)
+    except Exception as error:
+        message = explain(error, ())
+        if message is None:
+            raise
+        sys.exit(f"error: {message}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ __all__ = ["ConfigError", "check_config", "nearest"]
 import difflib
 import inspect
 import json
+import math
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
@@ -49,13 +50,13 @@ class _Report(_Strict):
 
 
 class _Root(_Strict):
-    experiment_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+    experiment_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]  # never "..", nothing hidden
     name: str | None
     seeds: PositiveInt | Annotated[list[NonNegativeInt], Field(min_length=1)]
     device: Literal["auto", "cpu", "cuda"]
     dtype: Literal["float32", "float64"]
     threads: PositiveInt
-    results: str
+    results: Annotated[str, Field(min_length=1)]
     sweep: dict[str, Any]
     values: dict[str, Any]
     training: _Training
@@ -107,6 +108,7 @@ def check_config(config: Node) -> None:
         raise ConfigError(_root_message(error, config)) from None
     if isinstance(config["seeds"], list) and len(set(config["seeds"])) < len(config["seeds"]):
         raise ConfigError(f"seeds must differ from each other, got {config['seeds']}")
+    _check_finite(config, "")
     for group, given in _GIVEN.items():
         _check_node(config[group], group, given)
     for name, node in config["adaptation"].items():
@@ -120,6 +122,18 @@ def check_config(config: Node) -> None:
     for name, node in config["report"]["tables"].items():
         if node is not None:
             _check_node(node, f"report.tables.{name}", {"records", "folder"})
+
+
+def _check_finite(node: Any, path: str) -> None:
+    """Refuses numbers that are none, wherever they stand: no setting has a meaning for them."""
+    if isinstance(node, float) and not math.isfinite(node):
+        raise ConfigError(f"{path} must be a finite number, got {node}")
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            _check_finite(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list | tuple):
+        for index, value in enumerate(node):
+            _check_finite(value, f"{path}[{index}]")
 
 
 def _root_message(error: ValidationError, config: Node) -> str:

@@ -15,7 +15,9 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from continual.stopping import Stopped, is_orphan
 from scripts.errors import explain
@@ -43,6 +45,10 @@ def check_sweep(config: DictConfig) -> None:
     from scripts.config import build_parts, plain
 
     swept = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    if Path(str(config.hydra.sweep.dir)) != Path(str(config.results)) / str(config.experiment_name):
+        raise ConfigError(
+            "hydra.sweep.dir follows from the results' place: set results=… and experiment_name=… instead"
+        )
     parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # which glob() looks options up in
     overrides = parser.parse_overrides([*swept, *config.hydra.overrides.task])
     varied = {override.get_key_element() for override in overrides if override.is_sweep_override()}
@@ -58,9 +64,10 @@ def check_sweep(config: DictConfig) -> None:
         try:
             values = plain(compose("train", overrides=list(job)))
             build_parts({**values, "seeds": values["seeds"][:1]})
-        except ConfigError as error:
+        except (ConfigError, HydraException, OmegaConfBaseException) as error:
             which = ", ".join(part for part in job if part.partition("=")[0] in varied)
-            raise ConfigError(f"{error} (in the run with {which})" if which else str(error)) from None
+            message = explain(error, job) or str(error)
+            raise ConfigError(f"{message} (in the run with {which})" if which else message) from None
 
 
 def set_threads(config: DictConfig) -> None:

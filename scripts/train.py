@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from continual.stopping import PARENT
 from scripts.command import completed
-from scripts.errors import explain
+from scripts.errors import explain, speak_anywhere
 from scripts.sweeps import one_of_many, set_threads
 
 
@@ -45,6 +45,7 @@ def main() -> None:
     """Runs Hydra, and turns a user's mistake into one line."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves its errors to the lines below
     os.environ[PARENT] = str(os.getpid())  # workers of a parallel sweep end with this process
+    speak_anywhere()
     try:
         sys.argv[1:] = completed(sys.argv[1:])
         run()

@@ -1,12 +1,29 @@
 """Tasks and curricula: the data of T sequential regression tasks for M members."""
 
-__all__ = ["Curriculum", "Task", "View"]
+__all__ = ["MOST_TASKS", "Curriculum", "Task", "View", "check_tasks"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+MOST_TASKS = 10_000
+"""Tasks of a curriculum, at most: every pair of them has an entry in R, of every member."""
+
+
+def check_tasks(count: int, name: str) -> None:
+    """Refuses a number of tasks below 1 or above `MOST_TASKS`, before any of them is made.
+
+    Args:
+        count: the number.
+        name: what the setting is called.
+
+    Raises:
+        ValueError: a number out of range.
+    """
+    if not 1 <= count <= MOST_TASKS:
+        raise ValueError(f"{name} must be between 1 and {MOST_TASKS}, got {count}")
 
 
 @dataclass(frozen=True)

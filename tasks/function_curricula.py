@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor
 
-from tasks.curriculum import Curriculum, Task, View
+from tasks.curriculum import Curriculum, Task, View, check_tasks
 from tasks.functions import TargetFunction, target_function
 from tasks.sampling import Order, add_noise, arrange, quasi_random_points, task_orders
 
@@ -115,8 +115,7 @@ def toy_regions(
         ValueError: an unknown function or order, a count below 1, or an axis that the function does not have.
     """
     target = target_function(function)
-    if regions < 1:
-        raise ValueError(f"regions must be at least 1, got {regions}")
+    check_tasks(regions, "regions")
     if not 0 <= axis < target.in_features:
         raise ValueError(f"axis must be between 0 and {target.in_features - 1} for {function}, got {axis}")
     orders = task_orders(order, regions, generators)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from tasks.curriculum import Curriculum, Task, View
+from tasks.curriculum import Curriculum, Task, View, check_tasks
 from tasks.sampling import Order, add_noise, arrange, even_points, task_orders
 
 
@@ -43,7 +43,8 @@ def gaussian_peaks(
     Raises:
         ValueError: a count below 1, or a length that is not positive.
     """
-    for name, count in (("peaks", peaks), ("points_per_task", points_per_task), ("test_points", test_points)):
+    check_tasks(peaks, "peaks")
+    for name, count in (("points_per_task", points_per_task), ("test_points", test_points)):
         if count < 1:
             raise ValueError(f"{name} must be at least 1, got {count}")
     reach = spacing / 2 if half_width is None else half_width

@@ -214,6 +214,31 @@ MISTAKES = [
     (["penalty=sparsity", "+penalty.l2=3"], "penalty.l2 is not a config key"),
     (["training.penalty_steps=0"], "training.penalty_steps"),
     (["-m", "model.grid_sise=5,6"], "did you mean grid_size?"),
+    (["-m", "model=kan,mlp", "model.grid_size=5,10"], "(in the run with model=mlp, model.grid_size=5)"),
+    (["threads=0"], "threads: input should be greater than 0, got 0"),
+    (["tracker=null"], "tracker must be one of none, wandb, got null"),
+    (["strategy=null"], "strategy must be one of cumulative, finetune, got null"),
+    (["model.noise_scale=nan"], "model.noise_scale must be a finite number, got nan"),
+    (["model.grid_range=[-1,inf]"], "model.grid_range[1] must be a finite number, got inf"),
+    (["curriculum.noise=-inf"], "curriculum.noise must be a finite number, got -inf"),
+    (["optimizer.weight_decay=-1"], "weight_decay"),
+    (["experiment_name=.."], "experiment_name"),
+    (["experiment_name=."], "experiment_name"),
+    (["seeds=100000000000"], "the run needs about 2e+03 TB of memory (100000000000 seeds), and"),
+    (["model.width=1000000000"], "the run needs"),
+    (["curriculum.peaks=1000000"], "peaks must be between 1 and 10000, got 1000000"),
+    (
+        ["training.steps=100000000", "training.evaluate_every=1", "curriculum.peaks=5", "seeds=100"],
+        "the run needs about",
+    ),
+    (["name=模型"], """in quotes: 'name="模型"'"""),
+    (["name=a=b"], """in quotes: 'name="a=b"'"""),
+    (["name=it's, so"], "in quotes: "),
+    (["adaptation=symbols", "adaptation.symbols.operation.library=[x,x^2]"], """library=["x","x^2"]'"""),
+    (["hydra.job.chdir=true"], "hydra.job.chdir has no use here"),
+    (["-m", "model.grid_size=3,4", "hydra.sweep.dir=elsewhere"], "hydra.sweep.dir follows from"),
+    (["+experiment=five_peaks,grid_depth"], "experiments can't be swept"),
+    (["model.engine=triton"], "engine 'triton' needs float32 or float64 on a CUDA device"),
 ]
 
 
@@ -230,6 +255,40 @@ def test_a_mistake_is_answered_in_one_line_before_any_work(tmp_path, monkeypatch
     assert message in line
     assert capfd.readouterr() == ("", "")
     assert not list(tmp_path.glob("*/*/*"))
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("name=模型", "模型"),
+        ("name=a=b", "a=b"),
+        ("name=it's, so", "it's, so"),
+        ('name=say "x" (y)', 'say "x" (y)'),
+        ("model.base=[x,x^2]", ["x", "x^2"]),
+    ],
+)
+def test_the_quotes_that_are_proposed_work(override, value) -> None:
+    import shlex
+
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import OverrideParseException
+
+    from scripts.errors import explain
+
+    with pytest.raises(OverrideParseException) as refused:
+        OverridesParser.create().parse_overrides([override])
+    (proposed,) = shlex.split(explain(refused.value, [override]).partition("in quotes: ")[2])
+    assert OverridesParser.create().parse_override(proposed).value() == value
+
+
+def test_an_output_that_lacks_signs_still_gets_the_rest(tmp_path) -> None:
+    options = [*SHORT, f"results={tmp_path}", "name=one"]
+    done = call(*options, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert "learned" in done.stdout
+    windows = {"env": {**os.environ, "PYTHONIOENCODING": "cp1252"}, "encoding": "cp1252"}
+    done = call("-m", "model.grid_size=3,4", *options[:-1], **windows)
+    assert "index.html" in done.stdout
+    call(str(tmp_path / "runs"), module="scripts.report", env={**os.environ, "PYTHONIOENCODING": "ascii"})
 
 
 def test_a_mistake_ends_the_process_with_one_line_and_no_traceback(tmp_path) -> None:
