@@ -42,7 +42,7 @@ def bernstein(degree: int, t: ArrayLike) -> Array:
         raise ValueError(f"degree must be at least 0, got {degree}")
     places = np.asarray(t, dtype=np.float64)[..., None]
     i = np.arange(degree + 1)
-    return np.array([comb(degree, n) for n in i]) * places**i * (1 - places) ** (degree - i)
+    return np.array([comb(degree, n) for n in i], dtype=np.float64) * places**i * (1 - places) ** (degree - i)
 
 
 def de_casteljau(points: ArrayLike, t: float) -> list[Array]:
