@@ -2,8 +2,8 @@ r"""The spline operation as registered operators of torch, for everything that t
 
 `torch.compile` and its kin take `kan::spline_sum` and `kan::spline_sum_backward` as they are: what they know of them is
 the shape of the results (the fake kernels) and that one is the gradient of the other. Both compute by the engine that
-eager execution would take, so that compiled equals eager to the last bit. Plain eager code does not come here: a
-registered operator costs some tens of microseconds a call, as much as a small layer.
+eager execution would take, so that compiled equals eager to the last bit. Plain eager code does not come here: as
+registered operators forward and backward cost a tenth of a millisecond more, as much as a small layer takes.
 """
 
 __all__ = ["ENGINES_BEHIND", "opaque_sum"]

@@ -12,7 +12,8 @@ torch.set_num_threads(1)
 def pytest_configure(config: pytest.Config) -> None:
     """Lets no deprecation end a test that one of the other packages causes in another; ours do, as all warnings do."""
     tests = Path(__file__).parent
-    ours = [path.stem for path in tests.glob("*.py")] + [path.parent.name for path in tests.parent.glob("*/__init__.py")]
+    packages = [path.parent.name for path in tests.parent.glob("*/__init__.py")]
+    ours = [*packages, *(path.stem for path in tests.glob("*.py"))]
     for category in ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning"):
         config.addinivalue_line("filterwarnings", rf"ignore::{category}:(?!({'|'.join([*ours, '__main__'])})(\.|$))")
 
