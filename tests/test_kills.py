@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from continual.files import load_checked
 from continual.run import execute
+from continual.stopping import Stopped
 from tests.short_runs import CONFIGS, compare, listing, short_run
 
 _EVENTS = ((os, "replace"), (os, "fsync"), (os, "unlink"), (Path, "write_bytes"), (Path, "unlink"), (Path, "mkdir"))
@@ -95,3 +99,66 @@ def test_a_run_killed_again_and_again_gets_done(tmp_path) -> None:
     compare(execute(short_run(folder, CONFIGS[name])), expected)
     assert sessions > 2
     assert listing(folder) == listing(tmp_path / "straight")
+
+
+LONG = ["model.grid_size=4", "model.width=2", "training.steps=300", "training.checkpoint_seconds=1000"]
+
+
+def _signalled(folder: Path, number: int, after: float) -> int:
+    """Sends a signal to a forked process so many seconds after it begins to train; its status."""
+    receive, send = os.pipe()
+    process = os.fork()
+    if process == 0:
+        try:
+            run = short_run(folder, LONG)
+            os.write(send, b"x")
+            execute(run)
+            os._exit(0)
+        except Stopped as error:
+            os._exit(128 + error.number)
+        except BaseException:
+            os._exit(1)
+    os.read(receive, 1)
+    for end in (receive, send):
+        os.close(end)
+    time.sleep(after)
+    os.kill(process, number)
+    _, status = os.waitpid(process, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _check_signals(tmp_path: Path, moments: int) -> dict[int, int]:
+    """Ends a run by SIGINT and SIGTERM in turns, again and again until it is done; how often it ended how."""
+    expected = execute(short_run(tmp_path / "straight", LONG))
+    generator = np.random.default_rng(moments)
+    ends: dict[int, int] = {}
+    folder, done = tmp_path / "signalled", 0
+    for moment in range(moments):
+        number = (signal.SIGINT, signal.SIGTERM)[moment % 2]
+        code = _signalled(folder, number, 0.02 + 0.15 * float(generator.random()))
+        ends[code] = ends.get(code, 0) + 1
+        assert code in (0, 128 + number, -signal.SIGTERM, 1 if number == signal.SIGINT else 0), code
+        if code == 128 + number and not (folder / "record.json").exists():
+            state = load_checked(folder / "checkpoint.pt")["state"]
+            step = state["task"] * 300 + state["step"]
+            assert step > done  # no older than the last step's end: every session got further, and lost none
+            done = step
+        elif (folder / "record.json").exists():
+            compare(execute(short_run(folder, LONG)), expected)
+            assert listing(folder) == listing(tmp_path / "straight")
+            shutil.rmtree(folder)
+            done = 0
+    compare(execute(short_run(folder, LONG)), expected)
+    return ends
+
+
+def test_a_signal_saves_the_last_step(tmp_path) -> None:
+    ends = _check_signals(tmp_path, 8)
+    assert ends.get(130, 0) + ends.get(143, 0) >= 3, ends
+
+
+@pytest.mark.slow
+def test_signals_at_50_moments_save_the_last_step(tmp_path, record_property) -> None:
+    ends = _check_signals(tmp_path, 50)
+    record_property("status", ends)
+    assert ends.get(130, 0) + ends.get(143, 0) >= 20, ends
