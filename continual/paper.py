@@ -135,11 +135,12 @@ def _counts(table: Table, functions: Sequence[str], known: Sequence[str], paper:
     for title in known:
         given = [(table[f, title], paper.get(f, {}).get(title)) for f in functions]
         both = [(best, theirs) for best, theirs in given if best is not None and theirs is not None]
-        rows = sum(theirs is not None for _, theirs in given)
+        if not both:  # none of these was run
+            continue
         typical = sum(_as_good(best.stage.typical, theirs) for best, theirs in both)
         lowest = sum(_as_good(best.lowest, theirs) for best, theirs in both)
         lines.append(
-            f"{title}: as good as in the paper or better in {typical} of {rows} rows by the median seed, in {lowest} "
+            f"{title}: as good as in the paper or better in {typical} of {len(both)} rows by the median seed, in {lowest} "
             "by the best."
         )
     return lines

@@ -1,13 +1,35 @@
 """Command lines: what a short form stands for, and how one is written so that it can be pasted into a shell."""
 
-__all__ = ["completed", "train_command"]
+__all__ = ["check_packages", "completed", "train_command"]
 
 import re
 import shlex
 from collections.abc import Sequence
 from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 
 from scripts.schema import ConfigError
+
+
+def check_packages() -> None:
+    """Says so where another package of the same name hides one of this project's.
+
+    pykan, for one, is imported as `kan` too, and a folder `kan` or `tasks` in which Python is started comes first.
+
+    Raises:
+        ConfigError: which one, and where it lies.
+    """
+    root = Path(__file__).resolve().parent.parent
+    for name in ("conf", "continual", "kan", "mlp_baselines", "tasks"):
+        found = find_spec(name)
+        places = [] if found is None else [*(found.submodule_search_locations or [])]
+        if root / name not in [Path(place).resolve() for place in places]:
+            where = f"{places[0]} hides it" if places else "it is not there"
+            raise ConfigError(
+                f"this project's package {name} can't be used: {where}; start from the project's folder, or install "
+                "the project into an environment of its own"
+            )
 
 
 def completed(arguments: Sequence[str]) -> list[str]:

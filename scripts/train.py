@@ -10,7 +10,7 @@ import hydra
 from omegaconf import DictConfig
 
 from continual.stopping import PARENT
-from scripts.command import completed
+from scripts.command import check_packages, completed
 from scripts.errors import explain, speak_anywhere
 from scripts.sweeps import one_of_many, set_threads
 
@@ -47,6 +47,7 @@ def main() -> None:
     os.environ[PARENT] = str(os.getpid())  # workers of a parallel sweep end with this process
     speak_anywhere()
     try:
+        check_packages()
         sys.argv[1:] = completed(sys.argv[1:])
         run()
     except KeyboardInterrupt as error:

@@ -175,6 +175,18 @@ def test_a_case_alone_is_the_run_of_its_experiment(experiment, case) -> None:
     assert found["experiment_name"] == experiment
 
 
+def test_a_package_that_hides_ours_is_named(tmp_path) -> None:
+    (tmp_path / "kan").mkdir()
+    (tmp_path / "kan" / "__init__.py").write_text("MultKAN = None", encoding="utf-8")
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; from scripts.train import main; main()"
+    command = [sys.executable, "-c", code, "--cfg", "job"]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 1
+    expected = f"error: this project's package kan can't be used: {tmp_path / 'kan'} hides it; start from"
+    assert done.stderr.startswith(expected)
+    assert done.stderr.count("\n") == 1
+
+
 def test_several_experiments_at_once_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"run \+experiment=a and \+experiment=b one by one"):
         completed(["-m", "+experiment=a,b"])
