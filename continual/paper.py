@@ -140,8 +140,8 @@ def _counts(table: Table, functions: Sequence[str], known: Sequence[str], paper:
         typical = sum(_as_good(best.stage.typical, theirs) for best, theirs in both)
         lowest = sum(_as_good(best.lowest, theirs) for best, theirs in both)
         lines.append(
-            f"{title}: as good as in the paper or better in {typical} of {len(both)} rows by the median seed, in {lowest} "
-            "by the best."
+            f"{title}: as good as in the paper or better in {typical} of {len(both)} rows by the median seed, "
+            f"in {lowest} by the best."
         )
     return lines
 
