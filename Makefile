@@ -1,9 +1,15 @@
-# make: the five-peaks experiment from nothing; make test: everything that is checked. PYTHON=python3.12 make for another.
+# make: the five-peaks experiment from nothing; make test: everything that is checked, make test-all: on every Python.
+# PYTHON=python3.12: another Python. TORCH_INDEX=address: where torch comes from, without CUDA for example (the selector
+# on pytorch.org shows the address). CONSTRAINTS=constraints/oldest.txt: the oldest dependencies that are allowed. Each of
+# the three wants an environment of its own: VENV=.venv-other.
 PYTHON ?= python3
 VENV ?= .venv
+CONSTRAINTS ?=
+TORCH_INDEX ?=
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS))
 
-.PHONY: run test lint clean
+.PHONY: run test test-short test-all lint constraints clean
 
 run: $(VENV)/.installed
 	$(BIN)/python -m scripts.train +experiment=five_peaks
@@ -11,22 +17,36 @@ run: $(VENV)/.installed
 test: $(VENV)/.tested lint
 	$(BIN)/python -m pytest
 
+test-short: $(VENV)/.tested lint
+	$(BIN)/python -m pytest --short
+
+test-all:
+	.ci/all
+
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+constraints: $(VENV)/.tested
+	$(PIP) --editable '.[dev]'
+	$(BIN)/uv pip compile pyproject.toml --extra test --extra parallel --universal --python-version 3.10 \
+		--resolution lowest-direct --only-binary :all: --no-binary antlr4-python3-runtime --no-annotate --quiet \
+		--upgrade --custom-compile-command 'make constraints' --output-file constraints/oldest.txt
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13) and "Python 3.10 to 3.13 is needed, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+# torch first, and alone: pip prefers the default index's build with CUDA otherwise, or falls back on it without a word
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
+	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) "$$(sed -n 's/^ *"\(torch[<>=!][^"]*\)".*/\1/p' pyproject.toml)")
+	$(PIP) --editable .
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(PIP) --editable '.[test]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-3.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -9,13 +9,26 @@ import torch
 torch.set_num_threads(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest --short`: the first case of each test only, to see that a Python or a dependency works at all."""
+    parser.addoption("--short", action="store_true", help="run each test with the first of its cases only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves one case of each test where the short form is asked for."""
+    if config.getoption("short"):
+        first = {item.nodeid.partition("[")[0]: item for item in reversed(items)}
+        config.hook.pytest_deselected(items=[item for item in items if item not in first.values()])
+        items[:] = reversed(first.values())
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Lets no deprecation end a test that one of the other packages causes in another; ours do, as all warnings do."""
     tests = Path(__file__).parent
     packages = [path.parent.name for path in tests.parent.glob("*/__init__.py")]
-    ours = [*packages, *(path.stem for path in tests.glob("*.py"))]
+    ours = "|".join([*packages, *(path.stem for path in tests.glob("*.py")), "__main__"])
     for category in ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning"):
-        config.addinivalue_line("filterwarnings", rf"ignore::{category}:(?!({'|'.join([*ours, '__main__'])})(\.|$))")
+        config.addinivalue_line("filterwarnings", rf"ignore::{category}:(?!({ours})(\.|$))")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
