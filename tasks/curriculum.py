@@ -22,8 +22,10 @@ def check_tasks(count: int, name: str) -> None:
     Raises:
         ValueError: a number out of range.
     """
-    if not 1 <= count <= MOST_TASKS:
-        raise ValueError(f"{name} must be between 1 and {MOST_TASKS}, got {count}")
+    if count < 1:
+        raise ValueError(f"{name} must be at least 1, got {count}")
+    if count > MOST_TASKS:
+        raise ValueError(f"{name} must be at most {MOST_TASKS}, got {count}")
 
 
 @dataclass(frozen=True)

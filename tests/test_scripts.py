@@ -226,7 +226,7 @@ MISTAKES = [
     (["experiment_name=."], "experiment_name"),
     (["seeds=100000000000"], "the run needs about 2e+03 TB of memory (100000000000 seeds), and"),
     (["model.width=1000000000000"], "the run needs"),
-    (["curriculum.peaks=1000000"], "peaks must be between 1 and 10000, got 1000000"),
+    (["curriculum.peaks=1000000"], "peaks must be at most 10000, got 1000000"),
     (
         ["training.steps=100000000", "training.evaluate_every=1", "curriculum.peaks=5", "seeds=100"],
         "the run needs about",
