@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kan.cuda import triton_gradients, triton_sum
 from kan.local import local_gradients, local_sum
+from kan.reference import dense_gradients
 
 ENGINES_BEHIND: dict[str, tuple[Callable[..., Tensor], Callable[..., tuple[Tensor | None, ...]]]] = {
     "local": (local_sum, local_gradients),
@@ -88,6 +89,8 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _differentiate(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+    if torch.is_grad_enabled():  # gradients of gradients
+        return *dense_gradients(ctx, upstream), None
     needed = [bool(need) for need in ctx.needs_input_grad[:5]]
     needed[1] = False  # the knots are no function's argument
     found = iter(torch.ops.kan.spline_sum_backward(upstream.contiguous(), *ctx.saved_tensors, *ctx.settings, needed))

@@ -7,6 +7,7 @@ import torch.autograd.forward_ad as forward_ad
 from torch import Tensor, nn
 
 _PLAIN = (Tensor, nn.Parameter)
+_compiler_waits = getattr(getattr(torch._C._dynamo, "eval_frame", None), "get_eval_frame_callback", lambda: None)
 
 
 def is_transformed() -> bool:
@@ -29,6 +30,7 @@ def is_plain(x: Tensor) -> bool:
     """
     return not (
         torch.compiler.is_compiling()
+        or _compiler_waits() is not None  # where it gave up on a function it goes on with those that this one calls
         or is_transformed()
         or torch._C._len_torch_dispatch_stack() > 0
         or torch._C._functorch.is_legacy_batchedtensor(x)  # of torch.autograd's own batches of gradients

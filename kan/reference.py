@@ -44,14 +44,15 @@ def dense_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     """The gradients of the dense reference in the backward pass of another engine, differentiable where that is asked.
 
     Args:
-        ctx: of a function of the eight arguments of `dense_sum`: five saved tensors, and `settings` for the others.
+        ctx: of a function whose first eight arguments are those of `dense_sum`: five saved tensors, and `settings` for
+            the others.
         upstream: gradient of the outputs.
     """
     inputs = ctx.saved_tensors
     wanted = [index for index, needed in enumerate(ctx.needs_input_grad[:5]) if needed]
     again = torch.is_grad_enabled()
     with torch.enable_grad():
-        y = dense_sum(*inputs, *ctx.settings)
+        y = dense_sum(*inputs, *ctx.settings[:3])
     gradients = torch.autograd.grad(
         y, [inputs[index] for index in wanted], upstream, create_graph=again, materialize_grads=True
     )

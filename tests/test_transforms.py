@@ -107,6 +107,36 @@ def test_a_model_compiled_after_it_ran_equals_itself() -> None:
         assert torch.equal(compiled(x), expected)
 
 
+@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # the compiler's own look at what it goes on with
+def test_a_compiler_that_gave_up_goes_on_by_the_operator() -> None:
+    """Where a compiler leaves a function to Python, it takes those that this one calls, one by one."""
+    model, x = build("KAN, G=200")
+    expected = values_and_gradients(model, model, x)
+    _, tangent = jvp(torch.compile(model, backend="aot_eager"), (x,), (torch.ones_like(x),))  # it gives up on this
+    near(tangent, jvp(model, (x,), (torch.ones_like(x),))[1], "KAN, G=200")
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    for found, right in zip(values_and_gradients(compiled, model, x), expected, strict=True):
+        near(found, right)
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.parametrize(
+    "name", ["KAN, G=5", *(pytest.param(n, marks=pytest.mark.slow) for n in ("KAN, local", "spline MLP"))]
+)
+def test_gradients_of_gradients_of_compiled_models(name) -> None:
+    model, x = build(name)
+
+    def twice(call: Callable[[Tensor], Tensor]) -> Tensor:
+        z = x.clone().requires_grad_()
+        first = torch.autograd.grad(call(z).sum(), z, create_graph=True)[0]
+        return torch.autograd.grad(first.square().sum(), z)[0]
+
+    near(twice(torch.compile(model, backend="eager")), twice(model), name)
+    with pytest.raises(RuntimeError):  # ahead of time torch compiles first gradients only, and says so
+        twice(torch.compile(model, backend="aot_eager"))
+
+
 @pytest.mark.parametrize("name", TRANSFORMABLE)
 def test_transforms_of_functions(name) -> None:
     model, x = build(name)
