@@ -220,7 +220,7 @@ def _train(run: Run, checkpoint: Checkpoint, stop: StopSignals, tracker: Clocked
 def _finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
     """Writes what the run leaves behind; `record.json` comes last."""
     info, folder = run.info, run.info.folder
-    state = {"format": 1, "model": run.model.state_dict(), "describe": dict(run.model.describe())}
+    state = {"format": 2, "model": run.model.state_dict(), "describe": dict(run.model.describe())}
     state["seeds"] = list(info.seeds)
     state["build"] = info.config.get("model")  # what `continual.trained` builds it from, opaque here
     state["inputs"] = _inputs(run.curriculum)
