@@ -17,6 +17,7 @@ from continual.run import execute
 from continual.trained import load_trained
 from mlp_baselines import MLP
 from tests.short_runs import CONFIGS, short_run
+from tests.test_readme import BLOCKS
 
 FUNCTION = ["curriculum=function", "curriculum.points=60", "curriculum.test_points=64"]
 SYMBOLS = ["adaptation.symbols.at=1", "adaptation.symbols.operation.library=[x,'x^2',sin]"]
@@ -66,6 +67,15 @@ def test_a_trained_model_predicts_as_at_the_end_of_training(tmp_path, name) -> N
     assert np.array_equal(Evaluator(run.curriculum)(trained.model).rmse, record.R[:, -1], equal_nan=True)
     assert not bool(trained.outside(run.curriculum.tasks[0].train_inputs[0]).any())
     assert trained.outside([[5.0], [-5.0]]).tolist() == [True, True]
+
+
+def test_the_example_of_the_readme_runs(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    execute(short_run(Path("results/five_peaks/kan_local-0123abcd"), CONFIGS["adam"]))
+    found = [block for block in BLOCKS if "load_trained" in block]
+    for block in found:
+        exec(compile(block.replace("…", "0123abcd"), "README.md", "exec"), {"__name__": "readme"})  # noqa: S102
+    assert found
 
 
 def test_inputs_are_scaled_as_in_training(tmp_path) -> None:
