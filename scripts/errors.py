@@ -16,7 +16,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from scripts.schema import ConfigError, nearest
+from scripts.schema import ConfigError, nearest, settings
 
 _GROUPS = ("model", "curriculum", "optimizer", "strategy", "adaptation", "penalty", "tracker", "experiment")
 
@@ -135,7 +135,13 @@ def _unknown_key(error: ConfigCompositionException, arguments: Sequence[str]) ->
         return f"{key} is not a config key; {nearest(parent or key, [str(k) for k in config or ()])}{hint}"
     if last in node:
         return _first_line(error.__cause__ or error)
+    offered = settings(node)
+    if last in offered:
+        return f"{key} is left at its default by the config; set it with a plus, +{key}=…{hint}"
+    if parent and "_target_" in node and not offered:
+        return f"{key} is not a config key; {node['_target_']} has no settings{hint}"
     names = [str(k) for k in node if k != "hydra" and not str(k).startswith("_")]
+    names += [name for name in offered if name not in names]
     return f"{key} is not a config key; {nearest(last, names + (list(_GROUPS) if not parent else []))}{hint}"
 
 

@@ -1,6 +1,6 @@
 """Checks a composed config against the code it names, before anything is built: keys, types and choices."""
 
-__all__ = ["ConfigError", "check_config", "nearest"]
+__all__ = ["ConfigError", "check_config", "nearest", "settings"]
 
 import difflib
 import inspect
@@ -82,6 +82,8 @@ _GIVEN: Mapping[str, set[str]] = {
 
 _ON_A_MODEL = {"model", "x"}
 """Arguments that training supplies to what adaptations and penalties call."""
+
+_SUPPLIED = _BUILT_IN.union(*_GIVEN.values(), _ON_A_MODEL, {"records", "folder"})
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
@@ -167,6 +169,15 @@ def _target(node: Node, path: str) -> Callable[..., Any]:
     return found
 
 
+def settings(node: Mapping[str, Any]) -> list[str]:
+    """What can be set of that which a `_target_` node names; nothing where there is no such."""
+    try:
+        parameters = inspect.signature(_target({"_target_": node.get("_target_")}, "")).parameters
+    except (ConfigError, ValueError, TypeError):
+        return []
+    return [name for name in parameters if name not in _SUPPLIED]
+
+
 def _check_node(node: Node, path: str, given: set[str], partial: bool = False) -> None:
     """Checks the keys and values of one `_target_` node against the signature that it will be called with.
 
@@ -185,7 +196,9 @@ def _check_node(node: Node, path: str, given: set[str], partial: bool = False) -
         if key not in parameters:
             if free:
                 continue
-            raise ConfigError(f"{where} is not a config key; {nearest(key, parameters.keys() - given)}")
+            valid = parameters.keys() - given
+            hint = nearest(key, valid) if valid else f"{node['_target_']} has no settings"
+            raise ConfigError(f"{where} is not a config key; {hint}")
         if isinstance(value, dict) and "_target_" in value:
             _check_node(value, where, given, partial=bool(value.get("_partial_")))
         else:

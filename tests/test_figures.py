@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -316,6 +317,45 @@ def test_sweep_takes_words_and_pools_what_shares_a_place(tmp_path: Path) -> None
     assert grid(titled(figure, "KAN")) == [expected]
     with pytest.raises(ValueError, match="no such metric: accuracy"):
         sweep(runs, metrics=("accuracy",))
+
+
+AXES: dict[str, tuple[list[tuple[str, dict[str, Any]]], list[str]]] = {
+    "what varies, in its order": (
+        [("KAN", {"width": 5, "lr": lr, "depth": depth}) for lr in (0.1, 0.2) for depth in (1, 2)],
+        ["lr", "depth"],
+    ),
+    "one varies": ([("KAN", {"lr": lr}) for lr in (0.1, 0.2)], ["lr", "grid size"]),
+    "one varies, one was set": ([("KAN", {"width": 5, "lr": lr}) for lr in (0.1, 0.2)], ["lr", "width"]),
+    "models that are families": (
+        [(model.upper(), {"model": model, "lr": lr, "depth": 1}) for model in ("kan", "mlp") for lr in (0.1, 0.2)],
+        ["lr", "depth"],
+    ),
+    "models of one family": (
+        [("KAN", {"model": model, "lr": lr}) for model in ("kan", "kan_local") for lr in (0.1, 0.2)],
+        ["lr", "model"],
+    ),
+    "none": ([("KAN", {})], ["grid size", "depth"]),
+}
+
+
+@pytest.mark.parametrize("name", AXES)
+def test_a_heat_map_finds_its_axes(tmp_path: Path, name: str) -> None:
+    runs = [
+        write_run(tmp_path / f"{i}", name=f"{i}", family=family, order=i, view=False, sweep=values)
+        for i, (family, values) in enumerate(AXES[name][0])
+    ]
+    maps = [axes for axes in sweep(runs).axes if axes.images]
+    across = {axes.get_xlabel() for axes in maps} - {""}
+    down = {axes.get_ylabel() for axes in maps} - {""}
+    assert [*across, *down] == AXES[name][1]
+
+
+def test_a_heat_map_says_what_it_pools(tmp_path: Path) -> None:
+    values = [{"lr": lr, "depth": depth, "seed_of": word} for lr in (1, 2) for depth in (1, 2) for word in ("a", "b")]
+    runs = [write_run(tmp_path / f"{i}", order=i, view=False, sweep=each) for i, each in enumerate(values)]
+    written = " ".join(text for text in texts(sweep(runs)))
+    assert "Runs at one place that differ in seed of are pooled." in " ".join(written.split())
+    assert "pooled" not in " ".join(texts(sweep(runs[::2])))
 
 
 def test_comparison_groups_by_function(tmp_path: Path) -> None:

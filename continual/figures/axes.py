@@ -76,7 +76,7 @@ class SweepAxis:
         else:
             margin = (0.05 * (places[-1] - places[0]) if self.numeric else 0.5) or 0.5
             axes.set_xlim(places[0] - margin, places[-1] + margin)
-        shown = self.present[:: math.ceil(len(places) / 8)]
+        shown = self.present[:: max(math.ceil(len(places) / 8), 1)]
         figure = axes.get_figure(root=True)
         inches = axes.get_position().width * (figure.get_size_inches()[0] if figure else 1.0)
         axes.set_xticks([self.place(value) for value in shown], self.labels(shown, inches))

@@ -63,16 +63,41 @@ class _Plan:
             "linestyle": LINES[self.families.index(family) % len(LINES)],
         }
 
+    def pooled(self) -> list[str]:
+        """A sentence on axes along which runs differ that stand at one place, if there are such."""
+        names = dict.fromkeys(name for found in self.runs.values() for name in _varying(found))
+        words = ", ".join(SweepAxis(name, ()).title for name in names)
+        return [f"Runs at one place that differ in {words} are pooled."] if names else []
+
     def series(self) -> list[tuple[str, Any]]:
         """Every family and value of the second axis that has runs."""
         found = {(family, value) for family, _, value in self.runs}
         return [(family, value) for value in self.second.values for family in self.families if (family, value) in found]
 
 
+def _varying(records: Sequence[Record]) -> list[str]:
+    """The axes along which records differ, in their order."""
+    names = dict.fromkeys(name for record in records for name in record.sweep)
+    return [name for name in names if len({SweepAxis.value(name, record) for record in records}) > 1]
+
+
+def _axes(records: Sequence[Record]) -> tuple[str, str]:
+    """The two axes of a sweep that nobody named: what varies first, then what does not, then what most models have."""
+    varying, models = _varying(records), {SweepAxis.value("model", record) for record in records}
+    if len(models) == len({record.family for record in records}):  # then families tell models apart already
+        varying = [name for name in varying if name != "model"]
+    others = [name for record in records for name in record.sweep if name != "model"]
+    first, second, *_ = dict.fromkeys([*sorted(varying, key=lambda name: name == "model"), *others, *_USUAL])
+    return first, second
+
+
+_USUAL = ("grid_size", "depth")
+
+
 @styled
 def sweep(
     records: Sequence[Record],
-    axes: tuple[str, str] = ("grid_size", "depth"),
+    axes: tuple[str, str] | None = None,
     metrics: Sequence[str] = ("forgetting", "learned_rmse", "final_rmse"),
 ) -> Figure:
     """Metrics over two axes of a sweep, from `record.sweep`.
@@ -83,7 +108,8 @@ def sweep(
 
     Args:
         records: finished runs of one or more families.
-        axes: names of two axes, with numbers or words on them.
+        axes: names of two axes, with numbers or words on them; None for the first two along which the records differ,
+            the model last, since families have maps of their own.
         metrics: names of `METRICS`, a column each.
 
     Raises:
@@ -93,13 +119,13 @@ def sweep(
         raise ValueError(f"no such metric: {', '.join(unknown)}; there are {', '.join(METRICS)}")
     if not records:
         return message("Nothing to draw: there are no runs.")
-    plan = _Plan.of(records, axes)
+    plan = _Plan.of(records, axes or _axes(records))
     wide = min(max(0.42 * len(plan.first.values), 2.5), 5.0)
     high = max(0.2 * len(plan.second.values), 0.4)
     left, top, gap, lines, between = 0.95, 0.3, 0.95, 1.8, 0.55
     maps = len(plan.families) * (high + 0.32) + 0.35
     total = left + len(metrics) * (wide + gap) - gap + 0.2
-    notes = textwrap.wrap(LEGEND, int(total / 0.058))
+    notes = textwrap.wrap(" ".join([LEGEND, *plan.pooled()]), int(total / 0.058))
     labels = [f"{family}, {plan.second.title} {plan.second.label(value)}" for family, value in plan.series()]
     across = len({value for _, value in plan.series()})
     across = max(1, min(across, int(total / (0.6 + 0.06 * max(map(len, labels))))))
