@@ -1,14 +1,15 @@
 """Which runs a sweep consists of, under the names and at the places that its command gives them.
 
 A run is what its config makes it; what it is called and where it stands on an axis belongs to the command that asks.
-`results/<experiment>/runs.jsonl` holds one line a run, after a first one that says which sweep it is.
+`results/<experiment>/runs.jsonl` holds a line that says which sweep follows, then one line a run; the last sweep is the
+experiment's. Others may still be running in the same folder, and keep their lists.
 """
 
 __all__ = ["Entry", "add_entry", "begin_list", "read_list", "read_sweep"]
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from continual.lock import FolderLock
 from continual.records import Record, is_done, read_record
 
 _LIST = "runs.jsonl"
+_KEPT = 8  # sweeps whose lists stay, which as many processes may be at
 _FIRST_LIST = "runs.txt"  # of the first version: numbers and folders, names stood in the records
 
 
@@ -42,30 +44,90 @@ class Entry:
     overrides: Sequence[str] = ()
 
 
-def begin_list(experiment: Path, sweep: str) -> None:
-    """Starts the list of a sweep; another process that runs the same one goes on with the list that is there.
+def begin_list(experiment: Path, sweep: str, entries: Sequence[Entry] = ()) -> None:
+    """Makes a sweep the experiment's last one. What its list holds already stays: another process may run it too.
+
+    A list that is damaged begins anew.
 
     Args:
         experiment: results/<experiment>; earlier sweeps' runs stay there.
         sweep: what tells one sweep from another.
+        entries: its runs, as far as they are known.
     """
-    lock = FolderLock(experiment)
+
+    def change(sweeps: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
+        own = sweeps.pop(sweep, [])
+        others = dict(list(sweeps.items())[1 - _KEPT :])
+        return {**others, sweep: [*own, *(entry for entry in entries if entry not in own)]}
+
+    _change(experiment, change, anew=True)
+
+
+def add_entry(experiment: Path, entry: Entry, sweep: str | None = None) -> None:
+    """Notes that a run belongs to a sweep, the last one by default.
+
+    Raises:
+        UnusableFileError: the list is damaged.
+    """
+
+    def change(sweeps: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
+        which = next(reversed(sweeps), "") if sweep is None else sweep
+        before = sweeps.get(which, [])
+        return sweeps if entry in before else {**sweeps, which: [*before, entry]}
+
+    _change(experiment, change)
+
+
+def _change(
+    experiment: Path, change: Callable[[dict[str, list[Entry]]], dict[str, list[Entry]]], anew: bool = False
+) -> None:
+    """Reads the lists, changes them and writes them in one rename, while no other process does."""
+    lock, path = FolderLock(experiment), experiment / _LIST
     while not lock.acquire():
         time.sleep(0.01)
     try:
-        path = experiment / _LIST
-        head = json.dumps({"sweep": sweep})
-        if not path.is_file() or path.read_text(encoding="utf-8").partition("\n")[0] != head:
-            replace_file(path, f"{head}\n".encode())
+        try:
+            before = _read(path) if path.is_file() else {}
+        except UnusableFileError:
+            if not anew:
+                raise
+            before = {}
+        after = change(dict(before))
+        if after != before or list(after) != list(before) or not path.is_file():
+            lines = [line for sweep, entries in after.items() for line in ({"sweep": sweep}, *map(asdict, entries))]
+            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            replace_file(path, text.encode())
     finally:
         lock.release()
 
 
-def add_entry(experiment: Path, entry: Entry) -> None:
-    """Notes that a run belongs to the sweep; short appends of several processes don't mix."""
-    line = json.dumps(asdict(entry), ensure_ascii=False) + "\n"
-    with (experiment / _LIST).open("ab") as file:
-        file.write(line.encode())
+def _read(path: Path) -> dict[str, list[Entry]]:
+    """The lists of all sweeps, the last one's last.
+
+    Raises:
+        UnusableFileError: the file is damaged.
+    """
+    sweeps: dict[str, list[Entry]] = {}
+    try:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            content = json.loads(line)
+            if content.keys() == {"sweep"}:
+                sweeps[content["sweep"]] = []
+            else:
+                next(reversed(sweeps.values())).append(_checked(Entry(**content)))
+    except (ValueError, TypeError, AttributeError, StopIteration) as error:
+        raise _damaged(path) from error
+    return sweeps
+
+
+def _checked(entry: Entry) -> Entry:
+    if not (isinstance(entry.sweep, dict) and isinstance(entry.number, int) and _is_name(entry.folder)):
+        raise ValueError("no entry")
+    return replace(entry, overrides=tuple(entry.overrides))
+
+
+def _damaged(path: Path) -> UnusableFileError:
+    return UnusableFileError(f"{path} is damaged; run the experiment's command again, what is done stays")
 
 
 def read_list(experiment: Path) -> list[Entry]:
@@ -77,20 +139,17 @@ def read_list(experiment: Path) -> list[Entry]:
     """
     path = experiment / _LIST
     if path.is_file():
-        damaged = UnusableFileError(f"{path} is damaged; run the experiment's command again, what is done stays")
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()[1:]
-            entries = [Entry(**json.loads(line)) for line in lines]
-        except (ValueError, TypeError) as error:
-            raise damaged from error
-        if not all(isinstance(e.sweep, dict) and isinstance(e.number, int) and _is_name(e.folder) for e in entries):
-            raise damaged
+        entries = next(reversed(_read(path).values()), [])
         unique = {entry.folder: entry for entry in sorted(entries, key=lambda entry: -entry.number)}
         return _named(sorted(unique.values(), key=lambda entry: entry.number))
-    if (experiment / _FIRST_LIST).is_file():
-        lines = (experiment / _FIRST_LIST).read_text(encoding="utf-8").splitlines()
-        pairs = [line.split(maxsplit=1) for line in lines]
-        return [Entry(int(number), folder) for number, folder in sorted(pairs, key=lambda pair: int(pair[0]))]
+    first = experiment / _FIRST_LIST
+    if first.is_file():
+        try:
+            pairs = [line.split(maxsplit=1) for line in first.read_text(encoding="utf-8").splitlines()]
+            old = [_checked(Entry(int(number), folder)) for number, folder in pairs]
+        except ValueError as error:
+            raise _damaged(first) from error
+        return sorted(old, key=lambda entry: entry.number)
     raise FileNotFoundError(f"{experiment} holds no sweep; run one with python -m scripts.train +experiment=…")
 
 

@@ -2,12 +2,16 @@
 
 __all__ = ["check_packages", "completed", "train_command"]
 
-import re
 import shlex
 from collections.abc import Sequence
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.errors import HydraException
 
 from scripts.schema import ConfigError
 
@@ -36,28 +40,75 @@ def completed(arguments: Sequence[str]) -> list[str]:
     """The command line with what it leaves out: a case of an experiment comes with the experiment.
 
     `+experiment/five_peaks=kan` alone is that run of `+experiment=five_peaks`, with all that the experiment sets, and
-    found in the experiment's folder.
+    found in the experiment's folder. Several cases, or a case where the experiment has further axes of cases, are the
+    sweep over those.
 
     Raises:
         ConfigError: several experiments at once, which have no common figure.
     """
-    keys = {argument.lstrip("+").partition("=")[0] for argument in arguments}
-    for argument in arguments:
-        key, _, value = argument.lstrip("+").partition("=")
-        if key == "experiment" and "," in value:
-            names = " and ".join(f"+experiment={name}" for name in value.split(","))
-            raise ConfigError(f"experiments can't be swept, each has a figure of its own: run {names} one by one")
-    if "experiment" in keys or any(argument.startswith(("--help", "-h")) for argument in arguments):
+    if any(argument.startswith(("--help", "-h")) for argument in arguments):
         return list(arguments)
-    for index, argument in enumerate(arguments):
-        found = re.fullmatch(r"\+experiment/(\w+)=([^,\[\]()]+)", argument)
-        if found and files("conf").joinpath("experiment", f"{found[1]}.yaml").is_file():
-            # in the order in which the experiment's own sweep composes them: the case, then the experiment
-            return [*arguments[: index + 1], f"+experiment={found[1]}", "hydra.mode=RUN", *arguments[index + 1 :]]
-    return list(arguments)
+    parsed = [_parsed(argument) for argument in arguments]
+    keys = [None if override is None else override.key_or_group for override in parsed]
+    for override in parsed:
+        if override is not None and override.key_or_group == "experiment":
+            _check_single(override)
+    if "experiment" in keys:
+        return list(arguments)
+    named = [key.split("/")[1] for key in keys if key is not None and key.startswith("experiment/")]
+    experiment = next((n for n in named if files("conf").joinpath("experiment", f"{n}.yaml").is_file()), None)
+    if experiment is None:
+        return list(arguments)
+    axes = _axes(experiment)
+    # in the order in which the experiment's own sweep composes them: its axes, then the experiment
+    slots = [index for index, key in enumerate(keys) if key in axes]
+    if not slots:
+        raise ConfigError(f"+experiment/{experiment}=… needs one of {', '.join(f'+{axis}=…' for axis in axes)}")
+    ordered = list(arguments)
+    for slot, index in zip(slots, sorted(slots, key=lambda index: axes.index(str(keys[index]))), strict=True):
+        ordered[slot] = arguments[index]
+    sweeps = any(override is not None and override.is_sweep_override() for override in parsed)
+    alone = set(axes) <= set(keys) and not sweeps and "hydra.mode" not in keys
+    mode = ["hydra.mode=RUN"] if alone and not {"-m", "--multirun"} & set(arguments) else []
+    return [*ordered[: slots[-1] + 1], f"+experiment={experiment}", *mode, *ordered[slots[-1] + 1 :]]
+
+
+def _parsed(argument: str) -> Override | None:
+    """The override that an argument is; None for a flag, its value, and what can't be read, which Hydra answers."""
+    if argument.startswith("-") or "=" not in argument:
+        return None
+    try:
+        return OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return None
+
+
+def _check_single(experiment: Override) -> None:
+    """Refuses several experiments in one command, however they are written."""
+    value = experiment.value()
+    if isinstance(value, ChoiceSweep):
+        value = value.list
+    elif not isinstance(value, list) and not experiment.is_sweep_override():
+        return
+    names = " and ".join(f"+experiment={name}" for name in value) if isinstance(value, list) else "them"
+    raise ConfigError(f"experiments can't be swept, each has a figure of its own: run {names} one by one")
+
+
+def _axes(experiment: str) -> list[str]:
+    """The groups of cases over which an experiment sweeps, in its order."""
+    content = yaml.safe_load(files("conf").joinpath("experiment", f"{experiment}.yaml").read_text(encoding="utf-8"))
+    params = content.get("hydra", {}).get("sweeper", {}).get("params", {})
+    return [key.lstrip("+") for key in params if key.startswith("+experiment/")]
 
 
 def train_command(overrides: Sequence[str], *, sweep: bool) -> str:
-    """The command of a run or a sweep, quoted for bash and zsh."""
-    whole = sweep and not any(item.startswith("+experiment=") for item in overrides)
-    return " ".join(["python -m scripts.train", *(["-m"] if whole else []), *map(shlex.quote, overrides)])
+    """The command of a run or a sweep, quoted for bash and zsh.
+
+    Args:
+        overrides: as Hydra took them.
+        sweep: whether it is that of a sweep; experiments bring their own, and one run of theirs has to say so.
+    """
+    whole = any(item.startswith("+experiment=") for item in overrides)
+    flags = ["-m"] if sweep and not whole else []
+    mode = ["hydra.mode=RUN"] if whole and not sweep and "hydra.mode=RUN" not in overrides else []
+    return " ".join(["python -m scripts.train", *flags, *map(shlex.quote, overrides), *mode])

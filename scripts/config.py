@@ -1,6 +1,6 @@
 """From a Hydra config to a run that is ready to start: identity, folder, and everything built and checked."""
 
-__all__ = ["build_parts", "build_run", "entry_of", "experiment_folder", "plain", "shortest"]
+__all__ = ["build_parts", "build_run", "check_places", "entry_of", "experiment_folder", "plain", "shortest"]
 
 import hashlib
 import json
@@ -59,12 +59,13 @@ def plain(config: DictConfig) -> dict[str, Any]:
     Raises:
         ConfigError: see `scripts.schema`; also a value that is missing or refers to nothing.
     """
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     try:
-        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        resolved = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0]) from None
     assert isinstance(resolved, dict)
-    values = {str(key): value for key, value in resolved.items() if key != "hydra"}
+    values = {str(key): value for key, value in resolved.items()}
     check_config(values)
     if isinstance(values["seeds"], int):
         check_seeds(values["seeds"])
@@ -127,18 +128,36 @@ def _label(values: dict[str, Any], hydra: Any, swept: dict[str, Any]) -> str:
     return ", ".join([str(hydra.runtime.choices.model), *shown])
 
 
-def entry_of(ready: Run, number: int) -> Entry:
-    """How the sweep that is running sees a run."""
-    hydra: Any = HydraConfig.get()
-    info = ready.info
+def check_places(hydra: Any) -> None:
+    """Refuses what would make relative paths mean something else in a run than in its report.
+
+    Raises:
+        ConfigError: a change of the working directory.
+    """
+    if hydra.job.chdir:
+        raise ConfigError("hydra.job.chdir has no use here: results=… says where results go")
+
+
+def entry_of(values: dict[str, Any], hydra: Any, number: int) -> Entry:
+    """How a sweep sees one of its runs.
+
+    Args:
+        values: the run's plain config.
+        hydra: Hydra's own node of it.
+        number: its place in the sweep.
+    """
     return Entry(
         number=number,
-        folder=info.folder.name,
+        folder=_folder_name(values, hydra),
         model=str(hydra.runtime.choices.model),
-        name=info.config["name"],
-        sweep=dict(ready.sweep),
-        overrides=list(hydra.overrides.task),
+        name=values["name"],
+        sweep={**_swept(hydra), **values["sweep"]},
+        overrides=tuple(hydra.overrides.task),
     )
+
+
+def _folder_name(values: dict[str, Any], hydra: Any) -> str:
+    return f"{hydra.runtime.choices.model}-{_identity(values)}"
 
 
 @dataclass(frozen=True)
@@ -191,8 +210,11 @@ def build_parts(values: dict[str, Any]) -> _Parts:
             with torch.no_grad():  # whether it can be computed for this model
                 penalty(model, curriculum.tasks[0].train_inputs[:, :2])
         TrainingStep(model, optimizer, penalty)  # whether they go together
-        with torch.no_grad():  # what only a forward pass shows, an engine that does not run here for example
-            model(curriculum.tasks[0].train_inputs[:, :1])
+        # what only a pass forward and back shows, an engine that does not run here for example
+        output = model(curriculum.tasks[0].train_inputs[:, :1])
+        wanted = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        if wanted:
+            torch.autograd.grad(output.sum(), wanted, allow_unused=True)
         return _Parts(
             curriculum,
             model,
@@ -225,16 +247,14 @@ def build_run(config: DictConfig) -> Run:
     """
     values = plain(config)
     hydra: Any = HydraConfig.get()
-    if hydra.job.chdir:
-        raise ConfigError("hydra.job.chdir has no use here: results=… says where results go")
+    check_places(hydra)
     parts = build_parts(values)
     swept = {**_swept(hydra), **values["sweep"]}
-    identity = _identity(values)
     info = RunInfo(
         experiment=values["experiment_name"],
         name=_label(values, hydra, swept),
-        identity=identity,
-        folder=experiment_folder(config) / f"{hydra.runtime.choices.model}-{identity}",
+        identity=_identity(values),
+        folder=experiment_folder(config) / _folder_name(values, hydra),
         config=values,
         parameters=parameter_counts(parts.model),
         task_names=[task.name for task in parts.curriculum.tasks],

@@ -2,6 +2,7 @@
 
 __all__ = ["Report", "draw", "main"]
 
+import os
 import shlex
 import sys
 import traceback
@@ -79,12 +80,11 @@ class Report(Callback):
         """Checks every run of the sweep once, so that a mistake in the last is not found hours later."""
         from continual.listing import begin_list
         from scripts.errors import explain
-        from scripts.sweeps import check_sweep
+        from scripts.sweeps import SWEEP, check_sweep, sweep_of
 
         try:
-            check_sweep(config)
-            swept = sorted(f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items())
-            begin_list(_folder(config), " ".join([*swept, "|", *config.hydra.overrides.task]))
+            begin_list(_folder(config), sweep_of(config), check_sweep(config))
+            os.environ[SWEEP] = sweep_of(config)
         except Exception as error:  # Hydra would turn it into a warning and go on
             sys.exit(f"error: {explain(error, config.hydra.overrides.task) or traceback.format_exc()}")
         if not str(config.hydra.launcher._target_).endswith("BasicLauncher"):
@@ -92,12 +92,13 @@ class Report(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Waits for what other processes are at, then draws figures, table and page; status 1 if a run failed."""
-        from continual.listing import read_list
+        from continual.listing import begin_list, read_list
         from continual.states import run_state
         from scripts.errors import explain
-        from scripts.sweeps import finish_sweep
+        from scripts.sweeps import finish_sweep, sweep_of
 
         try:
+            begin_list(_folder(config), sweep_of(config))  # another one may have begun there meanwhile
             finish_sweep(_folder(config))
             draw(config, _folder(config))
             if any(run_state(_folder(config) / entry.folder) != "done" for entry in read_list(_folder(config))):

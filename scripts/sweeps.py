@@ -1,11 +1,10 @@
 """Runs of a sweep: all checked before the first one starts, each kept from ending the others, and none left over."""
 
-__all__ = ["check_sweep", "finish_sweep", "one_of_many", "set_threads"]
+__all__ = ["SWEEP", "check_sweep", "finish_sweep", "one_of_many", "set_threads", "sweep_of"]
 
 import os
 import sys
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,50 +23,70 @@ from scripts.errors import explain
 from scripts.schema import ConfigError
 
 if TYPE_CHECKING:
-    from continual.run import Run
+    from continual.listing import Entry
 
-_OF_THE_SWEEP = ("experiment_name", "results", "report", "hydra", "tracker", "threads")
+_OF_THE_SWEEP = ("experiment_name", "name", "results", "report", "hydra", "tracker", "threads", "rerun")
+
+SWEEP = "KAN_CONTINUAL_SWEEP"
+"""Environment variable that names the running sweep to those of its runs that other processes train."""
 
 MANY = 100
 """Runs from which not every combination is checked, but every value in one: a quarter of a second each adds up."""
 
 
-def check_sweep(config: DictConfig) -> None:
+def sweep_of(config: DictConfig) -> str:
+    """What tells a sweep from any other one in the same folder: all that its command and its experiment set."""
+    swept = sorted(f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items())
+    return " ".join([*swept, "|", *config.hydra.overrides.task])
+
+
+def check_sweep(config: DictConfig) -> "list[Entry]":
     """Composes each run and builds it, for one seed, of a basic sweep; other sweepers choose their runs as they go.
 
     Of `MANY` runs or more, only so many that every value of every axis has been in one.
 
+    Returns:
+        The runs that were looked at, as the sweep lists them.
+
     Raises:
         ConfigError: what is wrong with a run, and which one it is.
     """
-    if not str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
-        return
-    from scripts.config import build_parts, plain
+    from scripts.config import build_parts, check_places, entry_of, plain
 
-    swept = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    check_places(config.hydra)
     if Path(str(config.hydra.sweep.dir)) != Path(str(config.results)) / str(config.experiment_name):
         raise ConfigError(
             "hydra.sweep.dir follows from the results' place: set results=… and experiment_name=… instead"
         )
+    if not str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
+        return []
+    swept = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # which glob() looks options up in
     overrides = parser.parse_overrides([*swept, *config.hydra.overrides.task])
     varied = {override.get_key_element() for override in overrides if override.is_sweep_override()}
-    for key in varied:
-        if key.lstrip("+").partition(".")[0] in _OF_THE_SWEEP:
-            raise ConfigError(f"{key.lstrip('+')} can't be swept: it belongs to the sweep as a whole")
+    for override in overrides:
+        key = override.get_key_element().lstrip("+")
+        if override.is_sweep_override() and key.partition(".")[0].partition("/")[0] in _OF_THE_SWEEP:
+            raise ConfigError(f"{key} can't be swept: it belongs to the sweep as a whole")
+        if override.is_sweep_override() and not override.is_discrete_sweep():
+            raise ConfigError(f"{override.input_line} has no end of values; name them: {key}=1,2,3 or range(1,4)")
     jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
     seen: set[str] = set()
-    for job in jobs:
+    entries = []
+    for number, job in enumerate(jobs):
         if len(jobs) >= MANY and seen.issuperset(job):
             continue
         seen.update(job)
         try:
-            values = plain(compose("train", overrides=list(job)))
+            composed = compose("train", overrides=list(job), return_hydra_config=True)
+            values = plain(composed)
             build_parts({**values, "seeds": values["seeds"][:1]})
+            entries.append(entry_of(values, composed.hydra, number))
         except (ConfigError, HydraException, OmegaConfBaseException) as error:
             which = ", ".join(part for part in job if part.partition("=")[0] in varied)
             message = explain(error, job) or str(error)
             raise ConfigError(f"{message} (in the run with {which})" if which else message) from None
+    return entries
 
 
 def set_threads(config: DictConfig) -> None:
@@ -79,10 +98,7 @@ def set_threads(config: DictConfig) -> None:
 
 def one_of_many(config: DictConfig, number: int) -> None:
     """One run of a sweep; a run that another process is at is left to it: `finish_sweep` looks again."""
-    from continual.listing import add_entry
-    from scripts.config import entry_of, experiment_folder
-
-    _attempt(config, wait=False, begin=lambda ready: add_entry(experiment_folder(config), entry_of(ready, number)))
+    _attempt(config, wait=False, number=number)
 
 
 def finish_sweep(experiment: Path) -> None:
@@ -95,7 +111,7 @@ def finish_sweep(experiment: Path) -> None:
     from continual.states import run_state
 
     for entry in read_list(experiment):
-        if run_state(experiment / entry.folder) not in ("running", "interrupted"):
+        if run_state(experiment / entry.folder) in ("done", "failed"):
             continue
         before: Any = HydraConfig.instance().cfg
         try:
@@ -106,20 +122,28 @@ def finish_sweep(experiment: Path) -> None:
             HydraConfig.instance().cfg = before
 
 
-def _attempt(config: DictConfig, *, wait: bool, begin: "Callable[[Run], object] | None" = None) -> None:
-    """Builds and trains a run. Whatever it fails with is said in a line, kept in its folder, and ends no other run."""
+def _attempt(config: DictConfig, *, wait: bool, number: int | None = None) -> None:
+    """Builds and trains a run. Whatever it fails with is said in a line, kept in its folder, and ends no other run.
+
+    Args:
+        config: of the run.
+        wait: whether to wait for another process that has it.
+        number: its place in the sweep, whose list it is added to; None where the list has it.
+    """
+    from continual.listing import add_entry
     from continual.run import BusyError, execute
     from continual.states import note_failure
-    from scripts.config import build_run
+    from scripts.config import build_run, entry_of, experiment_folder, plain
 
     set_threads(config)
+    experiment = experiment_folder(config)
     folder: Path | None = None
     try:
-        ready = build_run(config)
-        folder = ready.info.folder
-        if begin is not None:
-            begin(ready)
-        execute(ready, wait=wait)
+        entry = entry_of(plain(config), HydraConfig.get(), number or 0)
+        if number is not None:
+            add_entry(experiment, entry, os.environ.get(SWEEP))
+        folder = experiment / entry.folder
+        execute(build_run(config), wait=wait)
     except BusyError as error:
         print(f"left for now: {error}", file=sys.stderr)
     except Stopped as error:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_module
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from continual.files import UnusableFileError
 from continual.listing import Entry, add_entry, begin_list, read_list, read_sweep
@@ -18,6 +21,7 @@ from continual.records import read_record
 from scripts.command import completed, train_command
 from scripts.config import _identity, plain, shortest
 from scripts.schema import ConfigError
+from scripts.sweeps import check_sweep
 from tests.synthetic import write_run
 
 ROOT = Path(__file__).parent.parent
@@ -110,6 +114,9 @@ def test_a_list_of_the_first_version_stays_readable(tmp_path) -> None:
     records, missing, _ = read_sweep(tmp_path)
     assert [record.name for record in records] == ["as trained"]
     assert [entry.folder for entry in missing] == ["gone"]
+    (tmp_path / "runs.txt").write_text("1\n", encoding="utf-8")
+    with pytest.raises(UnusableFileError, match=r"runs\.txt is damaged"):
+        read_list(tmp_path)
     with pytest.raises(FileNotFoundError, match="holds no sweep"):
         read_sweep(tmp_path / "elsewhere")
 
@@ -140,6 +147,8 @@ def test_a_command_can_be_pasted(tmp_path) -> None:
     line = train_command(overrides, sweep=True)
     assert shlex.split(line) == ["python", "-m", "scripts.train", *overrides]
     assert shlex.split(train_command(["seeds=1,2"], sweep=True)) == ["python", "-m", "scripts.train", "-m", "seeds=1,2"]
+    alone = shlex.split(train_command(overrides, sweep=False))
+    assert alone == ["python", "-m", "scripts.train", *overrides, "hydra.mode=RUN"]  # else it is the sweep again
     assert "-m seeds" not in train_command(["seeds=1"], sweep=False)
     shell = shutil.which("zsh") or shutil.which("bash")
     if shell is not None:
@@ -148,31 +157,71 @@ def test_a_command_can_be_pasted(tmp_path) -> None:
         assert echoed.stdout.splitlines()[2:] == overrides
 
 
-ALONE = ("five_peaks", "edge_variants", "interpretable", "grid_depth")
-"""Experiments whose cases are whole runs."""
-
-
-def _cases() -> list[tuple[str, str]]:
-    folder = files("conf").joinpath("experiment")
-    return [
-        (experiment.name, case.name.removesuffix(".yaml"))
-        for experiment in folder.iterdir()
-        if experiment.is_dir() and folder.joinpath(f"{experiment.name}.yaml").is_file()
-        for case in experiment.iterdir()
-        if case.name.endswith(".yaml")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("experiment", "case"), [case for case in _cases() if case[0] in ("five_peaks", "edge_variants")]
-)
-def test_a_case_alone_is_the_run_of_its_experiment(experiment, case) -> None:
-    alone = [item for item in completed([f"+experiment/{experiment}={case}"]) if not item.startswith("hydra.")]
+def _jobs(experiment: str, *more: str) -> list[list[str]]:
+    """The overrides of each run of an experiment's sweep."""
     with initialize_config_module("conf", version_base="1.3"):
-        inside = plain(compose("train", [f"+experiment/{experiment}={case}", f"+experiment={experiment}"]))
-        found = plain(compose("train", alone))
-    assert _identity(found) == _identity(inside)
-    assert found["experiment_name"] == experiment
+        config = compose("train", [f"+experiment={experiment}"], return_hydra_config=True)
+    params = [f"{key}={value}" for key, value in config.hydra.sweeper.params.items()]
+    overrides = OverridesParser.create().parse_overrides([*params, f"+experiment={experiment}", *more])
+    return [list(job) for job in BasicSweeper.split_arguments(overrides, None)[0]]
+
+
+def _without_mode(arguments: list[str]) -> list[str]:
+    return [argument for argument in arguments if not argument.startswith("hydra.")]
+
+
+WITH_CASES = sorted(
+    item.name
+    for item in files("conf").joinpath("experiment").iterdir()
+    if item.is_dir() and files("conf").joinpath("experiment", f"{item.name}.yaml").is_file()
+)
+
+
+@pytest.mark.parametrize("experiment", WITH_CASES)
+def test_cases_alone_are_the_runs_of_their_experiment(experiment) -> None:
+    jobs = _jobs(experiment)
+    for job in jobs:
+        cases = [item for item in job if item.startswith("+experiment/")]
+        others = [item for item in job if not item.startswith("+experiment")]
+        # whatever the order in which they were typed, they are composed as in the sweep
+        alone = completed([*reversed(cases), *others])
+        assert [item for item in _without_mode(alone) if item.startswith("+")] == [
+            item for item in job if item.startswith("+")
+        ]
+        assert "hydra.mode=RUN" in alone
+    cases = [item for item in jobs[-1] if item.startswith("+experiment/")]
+    others = [item for item in jobs[-1] if not item.startswith("+experiment")]
+    with initialize_config_module("conf", version_base="1.3"):
+        inside = plain(compose("train", jobs[-1]))
+        alone = plain(compose("train", _without_mode(completed([*cases, *others]))))
+    assert _identity(alone) == _identity(inside)
+    assert alone["experiment_name"] == inside["experiment_name"] == experiment
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", WITH_CASES)
+def test_every_case_alone_has_the_identity_that_it_has_in_its_experiment(experiment) -> None:
+    for job in _jobs(experiment):
+        cases = [item for item in job if item.startswith("+experiment/")]
+        others = [item for item in job if not item.startswith("+experiment")]
+        with initialize_config_module("conf", version_base="1.3"):
+            inside = plain(compose("train", job))
+            alone = plain(compose("train", _without_mode(completed([*cases, *others]))))
+        assert _identity(alone) == _identity(inside)
+
+
+def test_several_cases_are_the_sweep_over_them() -> None:
+    assert completed(["+experiment/five_peaks=kan,kan_deep"]) == [
+        "+experiment/five_peaks=kan,kan_deep",
+        "+experiment=five_peaks",
+    ]
+    assert len(_jobs("five_peaks", "+experiment/five_peaks=kan,kan_deep")) == 2
+    assert "hydra.mode=RUN" not in completed(["+experiment/five_peaks=kan", "seeds=1,2"])
+    assert "hydra.mode=RUN" not in completed(["-m", "+experiment/five_peaks=kan"])
+    assert "hydra.mode=RUN" not in completed(["+experiment/scaling_toy=bessel"])  # all protocols of it
+    assert completed(["+experiment/protocol=fair"]) == ["+experiment/protocol=fair"]
+    with pytest.raises(ConfigError, match=r"needs one of \+experiment/toy_functions/data=…"):
+        completed(["+experiment/toy_functions=bessel"])
 
 
 def test_a_package_that_hides_ours_is_named(tmp_path) -> None:
@@ -187,13 +236,88 @@ def test_a_package_that_hides_ours_is_named(tmp_path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_several_experiments_at_once_are_refused() -> None:
+@pytest.mark.parametrize("value", ["a,b", "[a,b]", "choice(a,b)", "shuffle(a,b)", "sort(a,b)"])
+def test_several_experiments_at_once_are_refused(value) -> None:
     with pytest.raises(ConfigError, match=r"run \+experiment=a and \+experiment=b one by one"):
-        completed(["-m", "+experiment=a,b"])
+        completed(["-m", f"+experiment={value}"])
+    with pytest.raises(ConfigError, match="one by one"):
+        completed(["+experiment=glob(*)"])
     assert completed(["+experiment=a", "seeds=1"]) == ["+experiment=a", "seeds=1"]
 
 
-@pytest.mark.parametrize("key", ["experiment_name=a,b", "results=a,b", "report.title=a,b", "threads=1,2"])
+def checked(*overrides: str) -> list[Entry]:
+    """What is known of a sweep before its first run, in this process."""
+    with initialize_config_module("conf", version_base="1.3"):
+        fixed = [o for o in overrides if not OverridesParser.create().parse_override(o).is_sweep_override()]
+        config = compose("train", fixed, return_hydra_config=True)
+        OmegaConf.set_readonly(config.hydra, False)
+        config.hydra.overrides.task = [o for o in overrides if not o.startswith("hydra")]
+        return check_sweep(config)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("hydra.sweep.dir=elsewhere", "hydra.sweep.dir follows from the results' place"),
+        ("hydra.job.chdir=true", "hydra.job.chdir has no use here"),
+        ("model.grid_size=interval(1,5)", r"name them: model.grid_size=1,2,3 or range\(1,4\)"),
+        ("model=kan,mlp", r"\(in the run with model=mlp, model.grid_size=5\)"),
+        ("model.width=5,0", r"\(in the run with model.width=0, model.grid_size=5\)"),
+    ],
+)
+def test_a_sweep_that_can_not_be_is_answered_before_its_first_run(override, expected) -> None:
+    with pytest.raises(ConfigError, match=expected) as caught:
+        checked(override, *([] if "grid_size" in override else ["model.grid_size=5,6"]), "seeds=1")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "values"),
+    [
+        ("model.grid_size=choice(5,6)", [5, 6]),
+        ("model.grid_size=range(5,8,2)", [5, 7]),
+        ("model.grid_size=sort(6,5)", [5, 6]),
+        ("model.grid_size=tag(good,choice(5,6))", [5, 6]),
+    ],
+)
+def test_values_may_be_written_in_any_way(override, values) -> None:
+    entries = checked(override, "seeds=1")
+    assert [entry.sweep["grid_size"] for entry in entries] == values
+    assert len({entry.folder for entry in entries}) == 2
+
+
+def test_all_runs_of_a_sweep_are_listed_before_the_first(tmp_path) -> None:
+    entries = checked("seeds=[0],[1],[2]", f"results={tmp_path}", "model=mlp,kan")
+    begin_list(tmp_path, "one", entries)
+    listed = read_list(tmp_path)
+    names = [f"{model}, seeds=[{seed}]" for seed in range(3) for model in ("mlp", "kan")]
+    assert [entry.name for entry in listed] == names
+    assert len({entry.folder for entry in listed}) == 6
+    assert listed[1].overrides == ("seeds=[0]", f"results={tmp_path}", "model=kan")
+    begin_list(tmp_path, "one", entries)  # the same command again
+    assert read_list(tmp_path) == listed
+    assert len((tmp_path / "runs.jsonl").read_text(encoding="utf-8").splitlines()) == 7
+
+
+def test_sweeps_in_one_folder_keep_their_lists(tmp_path) -> None:
+    begin_list(tmp_path, "one", [Entry(0, "a")])
+    begin_list(tmp_path, "another", [Entry(0, "b")])
+    add_entry(tmp_path, Entry(1, "c"), "one")  # a run of the first, which still goes on
+    assert [entry.folder for entry in read_list(tmp_path)] == ["b"]
+    begin_list(tmp_path, "one")  # its report
+    assert [entry.folder for entry in read_list(tmp_path)] == ["a", "c"]
+
+
+def test_the_command_of_a_sweep_mends_its_list(tmp_path) -> None:
+    begin_list(tmp_path, "one", [Entry(0, "a")])
+    (tmp_path / "runs.jsonl").write_text("{", encoding="utf-8")
+    begin_list(tmp_path, "one", [Entry(0, "a")])
+    assert [entry.folder for entry in read_list(tmp_path)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "key", ["experiment_name=a,b", "results=a,b", "report.title=a,b", "threads=1,2", "name=a,b", "tracker=none,wandb"]
+)
 def test_what_belongs_to_the_whole_sweep_is_not_swept(tmp_path, key) -> None:
     said = train("-m", key, *SHORT, *([] if key.startswith("results") else [f"results={tmp_path}"]), code=1)
     assert said.startswith(f"error: {key.partition('=')[0]} can't be swept")
