@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from continual.files import UnusableFileError, load_checked, save_checked
-from continual.versions import code_version, differences, package_versions
+from continual.versions import code_differences, code_version, differences, package_versions
 
 log = logging.getLogger(__name__)
 
@@ -26,22 +26,36 @@ class Checkpoint:
         path: the file.
         identity: of the run; a checkpoint with another one is not its own.
         aside: says how many seconds of this session went to something else so far, to trackers for example.
+        own: hashes of the code that is not this project's, see `own_sources`.
+        same_code: whether to begin anew where other code wrote it.
     """
 
-    def __init__(self, path: Path, identity: str = "", aside: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        identity: str = "",
+        aside: Callable[[], float] = lambda: 0.0,
+        own: Mapping[str, str] | None = None,
+        same_code: bool = False,
+    ) -> None:
         self.path = path
         self.identity = identity
         self._earlier: list[dict[str, Any]] = []
         self._began = time.perf_counter()
         self._aside = aside
+        self._own = dict(own or {})
+        self._same_code = same_code
 
     def sessions(self) -> list[dict[str, Any]]:
         """What each session ran with, `versions` and `code`, and its wall-clock `seconds`; the present one last."""
         return [*self._earlier, {**self._present(), "seconds": time.perf_counter() - self._began - self._aside()}]
 
-    @staticmethod
-    def _present() -> dict[str, Any]:
-        return {"versions": package_versions(), "code": code_version()}
+    def code(self) -> dict[str, Any]:
+        """The code of the present session: `code_version`, and as `own` what is not this project's."""
+        return {**code_version(), "own": self._own}
+
+    def _present(self) -> dict[str, Any]:
+        return {"versions": package_versions(), "code": self.code()}
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Replaces the file by this state, in one rename.
@@ -70,6 +84,10 @@ class Checkpoint:
             return None
         if saved["identity"] != self.identity:
             log.warning("%s is of another run (%s): training begins anew", self.path, saved["identity"] or "unknown")
+            return None
+        other = code_differences(saved["sessions"][-1]["code"], self.code())
+        if self._same_code and other:
+            log.warning("%s was written by %s: training begins anew", self.path, ", ".join(other))
             return None
         self._earlier = list(saved["sessions"])
         log.info("going on from %s", self.path)

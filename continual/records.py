@@ -5,6 +5,7 @@ __all__ = [
     "Record",
     "UnknownFormatError",
     "damaged_files",
+    "done_at",
     "is_done",
     "read_record",
     "write_record",
@@ -217,6 +218,14 @@ def _own_sum(content: Mapping[str, Any]) -> str:
 def is_done(folder: Path) -> bool:
     """Whether the run of this folder has finished."""
     return (folder / _RECORD).is_file()
+
+
+def done_at(folder: Path) -> float:
+    """When the run of this folder finished, in seconds since the epoch; minus infinity if it has not."""
+    try:
+        return (folder / _RECORD).stat().st_mtime
+    except FileNotFoundError:
+        return -math.inf
 
 
 def read_record(folder: Path) -> Record:

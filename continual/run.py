@@ -9,7 +9,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,14 @@ from continual.lock import FolderLock
 from continual.metrics import METRICS, summarize
 from continual.models import StackedModel, parameter_counts, portrait
 from continual.progress import Progress
-from continual.records import Record, UnknownFormatError, damaged_files, is_done, read_record, write_record
+from continual.records import Record, UnknownFormatError, damaged_files, done_at, is_done, read_record, write_record
 from continual.states import note_failure
 from continual.stepping import Penalty
 from continual.stopping import StopSignals
 from continual.strategies import Strategy
 from continual.trackers import Clocked, RunInfo, Tracker, tracking_ended
 from continual.training import MakeOptimizer, Settings, train
-from continual.versions import code_version, package_versions
+from continual.versions import code_differences, code_version, package_versions
 from tasks import Curriculum
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,8 @@ class Run:
         sweep: the values of this run along the axes of its experiment's sweep.
         adaptations: what may change the model while it trains, see `continual.adaptation`.
         penalty: added to the loss, see `continual.stepping`.
+        own_sources: hashes of the code that it is built from and that is not this project's, see `continual.versions`.
+        again: train it again if its record is older than this time in seconds since the epoch; None to keep any record.
     """
 
     info: RunInfo
@@ -72,6 +74,8 @@ class Run:
     sweep: Mapping[str, Any]
     adaptations: Sequence[Adaptation] = ()
     penalty: Penalty | None = None
+    own_sources: Mapping[str, str] = field(default_factory=dict)
+    again: float | None = None
 
 
 def execute(run: Run, *, wait: bool = True) -> Record:
@@ -91,12 +95,12 @@ def execute(run: Run, *, wait: bool = True) -> Record:
         UnknownFormatError: the record is of another version.
     """
     folder = run.info.folder
-    record = None if _left_over(folder) else _found(folder)
+    record = None if _left_over(folder) else _found(run)
     if record is not None:  # nothing to write: also for who may only read
         return _skipped(run, record)
     with _locked(run, wait):
         remove_partials(folder)
-        record = _found(folder)
+        record = _found(run)
         if record is not None:  # another process was faster, or was killed just before it had cleaned up
             (folder / _CHECKPOINT).unlink(missing_ok=True)
             if not tracking_ended(folder):
@@ -116,9 +120,10 @@ def _left_over(folder: Path) -> bool:
     return traces or not tracking_ended(folder)
 
 
-def _found(folder: Path) -> Record | None:
+def _found(run: Run) -> Record | None:
     """The record of a finished run; None if there is none, or it has to be made again, which is said."""
-    if not is_done(folder):
+    folder = run.info.folder
+    if not is_done(folder) or _is_outdated(run):
         return None
     try:
         record = read_record(folder)
@@ -134,15 +139,19 @@ def _found(folder: Path) -> Record | None:
     return record
 
 
+def _is_outdated(run: Run) -> bool:
+    """Whether the run is to be trained again, although it has a record; that stays until there is a new one."""
+    return run.again is not None and done_at(run.info.folder) < run.again
+
+
 def _skipped(run: Run, record: Record) -> Record:
-    made_by = record.fields.get("code", {}).get("sources")
-    other = made_by is not None and made_by != code_version()["sources"]
-    log.info(
-        "skipped, its record exists%s: %s (%s)",
-        ", made by other code of this project" if other else "",
-        run.info.name,
-        run.info.folder,
-    )
+    made_by = record.fields.get("code", {})
+    other = code_differences(made_by, {**code_version(), "own": run.own_sources}) if made_by.get("sources") else []
+    if other:
+        text = "skipped, its record exists, made by %s: %s (%s); rerun=true trains it again"
+        log.warning(text, ", ".join(other), run.info.name, run.info.folder)
+    else:
+        log.info("skipped, its record exists: %s (%s)", run.info.name, run.info.folder)
     return record
 
 
@@ -173,7 +182,15 @@ def _train_and_record(run: Run) -> Record:
         log.debug("%s, %d seeds, identity %s", run.info.name, len(run.info.seeds), run.info.identity)
         _write_config(run)
         tracker = Clocked(run.tracker)
-        checkpoint = Checkpoint(folder / _CHECKPOINT, run.info.identity, aside=lambda: tracker.seconds)
+        checkpoint = Checkpoint(
+            folder / _CHECKPOINT,
+            run.info.identity,
+            aside=lambda: tracker.seconds,
+            own=run.own_sources,
+            same_code=run.again is not None,
+        )
+        if is_done(folder) and checkpoint.path.is_file() and checkpoint.path.stat().st_mtime <= done_at(folder):
+            checkpoint.remove()  # of the training that the record is of, not of one that is to replace it
         tracker.start(run.info)
         try:
             history = _train(run, checkpoint, stop, tracker)
@@ -256,7 +273,7 @@ def _finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
         "device": _hardware(device),
         "threads": torch.get_num_threads(),
         "versions": package_versions(),
-        "code": code_version(),
+        "code": checkpoint.code(),
         "sessions": sessions,
     }
     curves = {**history.curves(), **_view(run.curriculum), **_portrait(run)}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +27,15 @@ from continual.stepping import Penalty, TrainingStep
 from continual.strategies import Strategy
 from continual.trackers import RunInfo, Tracker
 from continual.training import MakeOptimizer, Settings, make_optimizer
+from continual.versions import own_sources
 from scripts.needs import check_memory, check_seeds, shown_bytes
 from scripts.schema import ConfigError, check_config
 from tasks import Curriculum
 from tasks.functions import target_function
 from tasks.sampling import generators_from
 
-_WITHOUT_EFFECT = ("experiment_name", "name", "results", "report", "sweep", "tracker", "values")
+_BEGAN = time.time()
+_WITHOUT_EFFECT = ("experiment_name", "name", "report", "rerun", "results", "sweep", "tracker", "values")
 """Keys that can't change a run's result, and so are not part of its identity."""
 
 
@@ -81,6 +84,17 @@ def _identity(values: dict[str, Any]) -> str:
     # how often a checkpoint is written changes nothing either
     relevant["training"] = {k: v for k, v in values["training"].items() if k != "checkpoint_seconds"}
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _named_code(node: Any) -> set[str]:
+    """The dotted names of what a config builds a run from."""
+    if isinstance(node, dict):
+        target = str(node.get("_target_", ""))
+        looked_up = {str(node.get("path"))} if target.startswith("hydra.utils.get_") else set()
+        return {target, *looked_up} - {""} | {name for value in node.values() for name in _named_code(value)}
+    if isinstance(node, list):
+        return {name for value in node for name in _named_code(value)}
+    return set()
 
 
 def experiment_folder(config: DictConfig) -> Path:
@@ -273,6 +287,8 @@ def build_run(config: DictConfig) -> Run:
         swept,
         parts.adaptations,
         parts.penalty,
+        own_sources(_named_code({key: value for key, value in values.items() if key not in _WITHOUT_EFFECT})),
+        _BEGAN if values["rerun"] else None,
     )
 
 

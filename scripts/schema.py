@@ -57,6 +57,7 @@ class _Root(_Strict):
     dtype: Literal["float32", "float64"]
     threads: PositiveInt
     results: Annotated[str, Field(min_length=1)]
+    rerun: bool
     sweep: dict[str, Any]
     values: dict[str, Any]
     training: _Training

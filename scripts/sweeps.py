@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,10 +109,12 @@ def finish_sweep(experiment: Path) -> None:
         experiment: results/<experiment>.
     """
     from continual.listing import read_list
+    from continual.lock import is_locked
     from continual.states import run_state
 
     for entry in read_list(experiment):
-        if run_state(experiment / entry.folder) in ("done", "failed"):
+        folder = experiment / entry.folder
+        if run_state(folder) in ("done", "failed") and not is_locked(folder):  # a finished one may be trained again
             continue
         before: Any = HydraConfig.instance().cfg
         try:
@@ -130,7 +133,7 @@ def _attempt(config: DictConfig, *, wait: bool, number: int | None = None) -> No
         wait: whether to wait for another process that has it.
         number: its place in the sweep, whose list it is added to; None where the list has it.
     """
-    from continual.listing import add_entry
+    from continual.listing import add_entry, read_list
     from continual.run import BusyError, execute
     from continual.states import note_failure
     from scripts.config import build_run, entry_of, experiment_folder, plain
@@ -143,7 +146,10 @@ def _attempt(config: DictConfig, *, wait: bool, number: int | None = None) -> No
         if number is not None:
             add_entry(experiment, entry, os.environ.get(SWEEP))
         folder = experiment / entry.folder
-        execute(build_run(config), wait=wait)
+        ready = build_run(config)
+        names = {listed.folder: listed.name for listed in read_list(experiment)}
+        info = replace(ready.info, name=names.get(entry.folder) or ready.info.name)  # by what varies in this sweep
+        execute(replace(ready, info=info), wait=wait)
     except BusyError as error:
         print(f"left for now: {error}", file=sys.stderr)
     except Stopped as error:
