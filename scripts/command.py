@@ -56,7 +56,7 @@ def completed(arguments: Sequence[str]) -> list[str]:
     if "experiment" in keys:
         return list(arguments)
     named = [key.split("/")[1] for key in keys if key is not None and key.startswith("experiment/")]
-    experiment = next((n for n in named if files("conf").joinpath("experiment", f"{n}.yaml").is_file()), None)
+    experiment = next((n for n in named if (files("conf") / "experiment" / f"{n}.yaml").is_file()), None)
     if experiment is None:
         return list(arguments)
     axes = _axes(experiment)
@@ -96,7 +96,7 @@ def _check_single(experiment: Override) -> None:
 
 def _axes(experiment: str) -> list[str]:
     """The groups of cases over which an experiment sweeps, in its order."""
-    content = yaml.safe_load(files("conf").joinpath("experiment", f"{experiment}.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((files("conf") / "experiment" / f"{experiment}.yaml").read_text(encoding="utf-8"))
     params = content.get("hydra", {}).get("sweeper", {}).get("params", {})
     return [key.lstrip("+") for key in params if key.startswith("+experiment/")]
 
