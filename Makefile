@@ -40,7 +40,7 @@ $(VENV)/bin/python:
 
 # torch first, and alone: pip prefers the default index's build with CUDA otherwise, or falls back on it without a word
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
-	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) "$$(sed -n 's/^ *"\(torch[<>=!][^"]*\)".*/\1/p' pyproject.toml)")
+	$(if $(TORCH_INDEX),$(PIP) --no-deps --index-url $(TORCH_INDEX) "$$(sed -n 's/^ *"\(torch[<>=!][^"]*\)".*/\1/p' pyproject.toml)")
 	$(PIP) --editable .
 	touch $@
 
