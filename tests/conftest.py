@@ -31,6 +31,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", rf"ignore::{category}:(?!({ours})(\.|$))")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Begins every test with the same random numbers, alone and in any company."""
+    torch.manual_seed(0)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Shows what tests have counted (`record_property`): how many cases of a fuzzer came to which end."""
     for report in terminalreporter.getreports("passed"):
