@@ -173,7 +173,7 @@ def _without_mode(arguments: list[str]) -> list[str]:
 WITH_CASES = sorted(
     item.name
     for item in files("conf").joinpath("experiment").iterdir()
-    if item.is_dir() and files("conf").joinpath("experiment", f"{item.name}.yaml").is_file()
+    if item.is_dir() and (files("conf") / "experiment" / f"{item.name}.yaml").is_file()
 )
 
 
