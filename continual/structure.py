@@ -1,6 +1,6 @@
 """What models became while they trained: shapes that pruning left, formulas, and whatever else was done to them."""
 
-__all__ = ["HEADER", "Structure", "cells", "structures", "write_structures"]
+__all__ = ["HEADER", "Structure", "cells", "outcome", "structures", "write_structures"]
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,8 +20,9 @@ class Structure:
 
     Args:
         record: the run.
-        shapes: shapes at the end and how many seeds have each, the most frequent first.
-        formulas: formulas and how many seeds have each, the most frequent first; of one output after the other.
+        shapes: shapes at the end and how many seeds have each, the most frequent first, of equal ones that with the
+            lower final RMSE.
+        formulas: formulas and how many seeds have each, in the same order; of one output after the other.
         rmse: final RMSE of the median and of the worst seed.
     """
 
@@ -35,10 +36,11 @@ class Structure:
         """The structure of a run; None where nothing changed the model."""
         if not record.events:
             return None
-        model, members = record.fields["model"], len(record.seeds)
-        shapes = Counter(str(shape) for shape in model.get("shapes", [model["layer_sizes"]] * members))
-        formulas = Counter("; ".join(outputs) for outputs in model.get("formulas", []))
+        model = record.fields["model"]
         final = record.metrics["final_rmse"]
+        order = np.argsort(final, kind="stable")  # what is undefined comes last
+        shapes = Counter(str(model["shapes"][m] if "shapes" in model else model["layer_sizes"]) for m in order)
+        formulas = Counter("; ".join(model["formulas"][m]) for m in order if "formulas" in model)
         known = final[np.isfinite(final)]
         rmse = (float(np.median(known)), float(known.max())) if len(known) else (np.nan, np.nan)
         return cls(record, shapes.most_common(), formulas.most_common(), rmse)
@@ -71,6 +73,23 @@ def cells(structure: Structure) -> list[str]:
         *(format_value(value, 2) for value in structure.rmse),
         f"{done}; {more} more" if more > 0 else done,
     ]
+
+
+def outcome(record: Record) -> str:
+    """What pruning left of a run's models and the formulas that they became, a line each; "" where they did not."""
+    structure, model = Structure.of(record), record.fields["model"]
+    lines = []
+    if structure is not None and "shapes" in model:
+        lines.append(f"shape at the end: {phrase(structure.shapes)}")
+    if structure is not None and "formulas" in model:
+        most = structure.formulas[:_SAID]
+        lines += [f"formula: {text} ({count} of {len(record.seeds)} seeds)" for text, count in most]
+        more = len(structure.formulas) - len(most)
+        lines += [f"{more} more: model.formulas in {record.folder / 'record.json'}"] if more else []
+    return "\n".join(lines)
+
+
+_SAID = 3  # formulas on the console
 
 
 def write_structures(records: Sequence[Record], folder: Path) -> Path | None:

@@ -304,6 +304,10 @@ class EdgeNetwork(nn.Module):
         """Output features O."""
         return self.layer(-1).out_features
 
+    def like(self) -> Tensor:
+        """A parameter, of the dtype and on the device in which the network computes."""
+        return self.layer(0).like()
+
     @property
     def layer_sizes(self) -> list[int]:
         """Features from input to output, [I, …, O]."""
@@ -317,7 +321,7 @@ class EdgeNetwork(nn.Module):
 
     def activations(self, x: Tensor) -> list[Tensor]:
         """What enters each layer, (M, B, I) each, and the output (M, B, O) last."""
-        found = [stacked_input(x, self.members, self.in_features)]
+        found = [stacked_input(x, self.members, self.in_features, self.like())]
         for layer in self.layers:
             found.append(layer(found[-1]))
         return found

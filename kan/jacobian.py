@@ -42,7 +42,7 @@ def jacobian(network: EdgeNetwork, x: Tensor, members: Sequence[int] | None = No
         >>> predictions.shape, slopes.shape
         (torch.Size([3, 7, 1]), torch.Size([3, 7, 1, 30]))
     """
-    x = stacked_input(x, network.members, network.in_features).detach()
+    x = stacked_input(x, network.members, network.in_features, network.like()).detach()
     if members is not None:
         network = network.rebuilt([layer.select(members) for layer in network.each_layer()])
         x = x[torch.as_tensor(list(members), device=x.device)]

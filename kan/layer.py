@@ -177,8 +177,12 @@ class KANLayer(EdgeLayer):
             choose_engine(self.knots)  # like the polynomials here already, so that a tracer finds the question answered
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "KANLayer":
+        without_values = self.knots.is_meta
         super()._apply(fn, recurse)
-        self.refresh()
+        if without_values:  # `to_empty`: there are none before they are loaded
+            self.uniform = False
+        else:
+            self.refresh()
         return self
 
     def _load_from_state_dict(self, *args: Any) -> None:

@@ -75,7 +75,7 @@ def draw_uniform(shape: Sequence[int], bound: float, generators: Sequence[Genera
     return bound * (2.0 * values - 1.0)
 
 
-def stacked_input(x: Tensor, members: int, features: int, like: Tensor | None = None) -> Tensor:
+def stacked_input(x: Tensor, members: int, features: int, like: Tensor) -> Tensor:
     """Checks the input of a stacked model and gives it the member axis: (M, B, I), or (B, I) shared by all members.
 
     Under autocast, inputs of another floating dtype are converted: these models compute in that of their parameters.
@@ -84,17 +84,22 @@ def stacked_input(x: Tensor, members: int, features: int, like: Tensor | None = 
         x: the input.
         members: M.
         features: I.
-        like: a parameter, whose dtype the input must have; None takes any.
+        like: a parameter, whose dtype and device the input must have.
 
     Raises:
-        TypeError: no tensor.
-        ValueError: another shape or dtype.
+        TypeError: no tensor, or one that is not dense.
+        ValueError: another shape, dtype or device.
     """
     if not isinstance(x, Tensor):
-        wanted = f", dtype={like.dtype}" if like is not None else ""
-        raise TypeError(f"expected a tensor as input, got {type(x).__name__}; convert it: torch.as_tensor(x{wanted})")
-    if like is not None and x.dtype != like.dtype:
+        wanted = f"torch.as_tensor(x, dtype={like.dtype})"
+        raise TypeError(f"expected a tensor as input, got {type(x).__name__}; convert it: {wanted}")
+    if x.layout is not torch.strided or x.is_nested:
+        kind, way = ("a nested", "to_padded_tensor(0.0)") if x.is_nested else (f"a {x.layout}", "to_dense()")
+        raise TypeError(f"expected a dense tensor as input, got {kind} one; convert it: x.{way}")
+    if x.dtype != like.dtype:
         x = _converted(x, like)
+    if x.device != like.device:
+        raise ValueError(f"the input is on {x.device}, but the model is on {like.device}; move one: .to(device)")
     if x.dim() == 2:
         x = x.expand(members, *x.shape)
     if x.dim() != 3 or x.shape[0] != members or x.shape[2] != features:

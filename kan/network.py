@@ -178,7 +178,7 @@ class KAN(EdgeNetwork):
             Intervals added, over all layers.
         """
         added = 0
-        inputs = stacked_input(x, self.members, self.in_features)
+        inputs = stacked_input(x, self.members, self.in_features, self.like())
         for index in range(self.depth):
             layer = self.layer(index)
             if index:
@@ -190,7 +190,7 @@ class KAN(EdgeNetwork):
     def _adapt(self, x: Tensor, change: Callable[[KANLayer, Tensor], None]) -> Tensor:
         """Changes layer after layer, each on what the changed ones before it make of the samples."""
         before = self(x)
-        inputs = stacked_input(x, self.members, self.in_features)
+        inputs = stacked_input(x, self.members, self.in_features, self.like())
         if inputs.shape[1] == 0:
             raise ValueError("grids can be changed with at least one sample, got none")
         for index in range(self.depth):

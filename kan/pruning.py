@@ -131,7 +131,7 @@ def prune(
         if not 0.0 <= threshold < float("inf"):
             raise ValueError(f"{name} must be at least 0 and finite, got {threshold}")
     model = network_of_edges(model)
-    x = stacked_input(x, model.members, model.in_features)
+    x = stacked_input(x, model.members, model.in_features, model.like())
     if not bool(x.isfinite().all()):
         raise ValueError("pruning needs finite samples, got NaN or inf")
     if measure not in get_args(PruningMeasure):

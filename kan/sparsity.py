@@ -71,7 +71,7 @@ def edge_l1(layer: EdgeLayer, x: Tensor) -> Tensor:
     Raises:
         ValueError: no samples, or a wrong shape.
     """
-    x = stacked_input(x, layer.members, layer.in_features)
+    x = stacked_input(x, layer.members, layer.in_features, layer.like())
     pieces = _pieces(x, layer.in_features * layer.out_features)
     return _mean(_each(lambda piece: layer.edge_values(piece).abs().mean(1), pieces), pieces)
 
@@ -94,7 +94,7 @@ def edge_std(layer: EdgeLayer, x: Tensor) -> Tensor:
     Raises:
         ValueError: no samples, or a wrong shape.
     """
-    x = stacked_input(x, layer.members, layer.in_features)
+    x = stacked_input(x, layer.members, layer.in_features, layer.like())
     weights = layer.edge_weights()
     if layer.out_features <= weights.shape[2]:
         return _root(_variance(layer.edge_values, x, layer.out_features))
@@ -222,7 +222,7 @@ class SparsityPenalty:
             ValueError: a model that has no edges, no samples, or a wrong shape.
         """
         network = network_of_edges(model)
-        x = stacked_input(x, network.members, network.in_features)
+        x = stacked_input(x, network.members, network.in_features, network.like())
         penalty = x.new_zeros(network.members)
         for layer in network.each_layer():
             sizes = MEASURES[self.measure](layer, x)

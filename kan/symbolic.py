@@ -245,7 +245,7 @@ def release_symbolic(
 
 def edge_samples(model: EdgeNetwork, layer: int, i: int, o: int, x: Tensor) -> tuple[Tensor, Tensor]:
     """Inputs and values of one edge of every member, where the network's inputs are x: (M, B, 1) and (M, B, 1, 1)."""
-    inputs = stacked_input(x, model.members, model.in_features)
+    inputs = stacked_input(x, model.members, model.in_features, model.like())
     for before in list(model.each_layer())[:layer]:
         inputs = before(inputs)
     inputs = inputs[..., i : i + 1]

@@ -152,7 +152,7 @@ def symbolify(
     if not 0.0 <= r2_threshold <= 1.0:
         raise ValueError(f"r2_threshold must be between 0 and 1, got {r2_threshold}")
     functions = _functions(library, weight, floor)
-    inputs = stacked_input(x, model.members, model.in_features)
+    inputs = stacked_input(x, model.members, model.in_features, model.like())
     reports = []
     for index, layer in enumerate(model.each_layer()):
         edges = layer.live_edges()

@@ -37,7 +37,7 @@ def jacobian(model: MLP, x: Tensor, members: Sequence[int] | None = None) -> tup
         >>> predictions.shape, slopes.shape
         (torch.Size([3, 7, 1]), torch.Size([3, 7, 1, 21]))
     """
-    x = stacked_input(x, model.members, model.in_features).detach()
+    x = stacked_input(x, model.members, model.in_features, model.weights[0]).detach()
     chosen = slice(None) if members is None else torch.as_tensor(list(members), device=x.device)
     x = x[chosen]
     units = model.units(members)

@@ -182,7 +182,7 @@ class SplineMLP(MLP):
         Args:
             x: inputs of the network, (M, B, I) or (B, I).
         """
-        shares = [torch.zeros(self.members, 0, dtype=torch.float64, device=x.device)]
+        shares = [torch.zeros(self.members, 0, dtype=torch.float64, device=self.weights[0].device)]
         for units, z in zip(self.units(), self.pre_activations(x), strict=True):
             shares.append(units.outside(z).unsqueeze(1))
         return torch.cat(shares, dim=1)

@@ -23,6 +23,7 @@ def run(config: DictConfig) -> None:
     from hydra.types import RunMode
 
     from continual.run import execute, save_summary
+    from continual.structure import outcome
     from continual.tables import text_table
     from scripts.config import build_run
 
@@ -33,7 +34,9 @@ def run(config: DictConfig) -> None:
     set_threads(config)
     try:
         record = execute(build_run(config))
-        print(f"\n{text_table([record])}\n\nfigure: {save_summary(record)}")
+        became = outcome(record)
+        parts = ["", text_table([record]), *([became, ""] if became else [""]), f"figure: {save_summary(record)}"]
+        print("\n".join(parts))
     except Exception as error:  # here, since Hydra would add a line of its own
         message = explain(error, sys.argv[1:])
         if message is None:

@@ -9,12 +9,12 @@ from synthetic import write_run
 
 from continual.figures import networks
 from continual.page import write_page
-from continual.structure import Structure, cells, phrase, structures, write_structures
+from continual.structure import Structure, cells, outcome, phrase, structures, write_structures
 
 
-def changed(folder, name="xy", **model):
+def changed(folder, name="xy", members=3, **model):
     """A record of a run that was pruned; ten seeds of one task."""
-    record = write_run(folder, name=name, members=3)
+    record = write_run(folder, name=name, members=members)
     path = record.folder / "record.json"
     fields = json.loads(path.read_text())
     fields["events"] = [{"step": 20, "text": "pruned from [2, 5, 1] | said"}, {"step": 40, "text": "grid extension"}]
@@ -43,6 +43,27 @@ def test_runs_that_nothing_changed_are_left_out(tmp_path) -> None:
     assert r"step 20: pruned from [2, 5, 1] \| said; step 40: grid extension" in text
     assert "What models became" in write_page(tmp_path, [plain, pruned], "t", {}, {}, "c").read_text()
     assert "What models became" not in write_page(tmp_path, [plain], "t", {}, {}, "c").read_text()
+
+
+def test_of_what_is_equally_frequent_the_better_comes_first(tmp_path) -> None:
+    names = [["a"], ["b"], ["c"]]
+    record = changed(tmp_path / "a", formulas=names)
+    order = np.argsort(record.metrics["final_rmse"])
+    assert [text for text, _ in Structure.of(record).formulas] == [names[m][0] for m in order]
+
+
+def test_formulas_are_said_at_the_end_of_a_run(tmp_path) -> None:
+    assert outcome(write_run(tmp_path / "plain")) == ""
+    assert outcome(changed(tmp_path / "moved")) == ""
+    pruned = changed(tmp_path / "pruned", shapes=[[2, 1, 1]] * 3, formulas=[["x1"], ["x2", "sin(x1)"], ["x1"]])
+    assert outcome(pruned).splitlines() == [
+        "shape at the end: [2, 1, 1] × 3",
+        "formula: x1 (2 of 3 seeds)",
+        "formula: x2; sin(x1) (1 of 3 seeds)",
+    ]
+    many = changed(tmp_path / "many", members=4, formulas=[["x1"], ["x2"], ["x3"], ["x4"]])
+    assert len(outcome(many).splitlines()) == 4
+    assert outcome(many).splitlines()[-1] == f"1 more: model.formulas in {many.folder / 'record.json'}"
 
 
 def test_a_phrase_says_how_much_it_leaves_out() -> None:

@@ -19,7 +19,12 @@ from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
 from torch.utils.checkpoint import checkpoint
 
 from kan import KAN, RBFKAN, ChebyshevKAN, FourierKAN, KANLayer
+from kan.edges import EdgeNetwork
 from kan.engines import spline_sum
+from kan.pruning import prune
+from kan.sparsity import SparsityPenalty, edge_l1, edge_std
+from kan.symbolic import edge_samples
+from kan.symbolify import symbolify
 from mlp_baselines import MLP, SplineMLP
 
 pytestmark = [  # torch's own: it scripts a part of itself for forward mode, and copies batches to search in them
@@ -340,17 +345,51 @@ def test_threads_may_share_a_model(name) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_inputs_of_another_type_are_answered_with_the_conversion(name) -> None:
     model, x = build(name, torch.float32)
-    for bad in (x.numpy(), x.tolist(), 3.0, None):
-        with pytest.raises(TypeError, match=r"expected a tensor as input, got \w+; convert it: torch.as_tensor") as e:
-            model(bad)
-        assert "\n" not in str(e.value)
-    for dtype in (torch.float64, torch.int64, torch.bool, torch.complex64, torch.bfloat16):
-        with pytest.raises(ValueError, match=re.escape(f"is {dtype}, but the model computes in torch.float32")) as e:
-            model(x.to(dtype))
-        assert "x.to(torch.float32)" in str(e.value)
-        assert "\n" not in str(e.value)
-    with pytest.raises(ValueError, match="expected input of shape"):
-        model(x[:, :1])
+    for entrance in entrances(model):
+        for bad in (x.numpy(), x.tolist(), 3.0, None):
+            with pytest.raises(TypeError, match=r"a tensor as input, got \w+; convert it: torch.as_tensor") as e:
+                entrance(bad)
+            assert "dtype=torch.float32" in str(e.value)
+            assert "\n" not in str(e.value)
+        for dtype in (torch.float64, torch.int64, torch.bool, torch.complex64, torch.bfloat16):
+            said = re.escape(f"is {dtype}, but the model computes in torch.float32")
+            with pytest.raises(ValueError, match=said) as e:
+                entrance(x.to(dtype))
+            assert "x.to(torch.float32)" in str(e.value)
+            assert "\n" not in str(e.value)
+        for shape in ((20, 1), (20, 3), (20,), (2, 20, 2), (1, 1, 20, 2)):
+            with pytest.raises(ValueError, match="expected input of shape"):
+                entrance(torch.zeros(shape))
+        with pytest.raises(TypeError, match=r"expected a dense tensor as input.*x\.to_dense\(\)"):
+            entrance(x.to_sparse())
+        with pytest.raises(ValueError, match="the input is on meta, but the model is on cpu"):
+            entrance(x.to("meta"))
+
+
+def entrances(model: nn.Module) -> list[Callable[[Tensor], object]]:
+    """Whatever takes samples."""
+    found: list[Callable[[Tensor], object]] = [model, model.jacobian]
+    if isinstance(model, KAN | SplineMLP):
+        found.append(model.update_grid)
+    if isinstance(model, SplineMLP):
+        found += [model.pre_activations, model.outside]
+    if isinstance(model, EdgeNetwork):
+        found += [model.activations, lambda x: prune(model, x), lambda x: symbolify(model, x)]
+        found += [lambda x: SparsityPenalty(1.0)(model, x), lambda x: edge_samples(model, 0, 0, 0, x)]
+        found += [lambda x, measure=measure: measure(model.layer(0), x) for measure in (edge_l1, edge_std)]
+    if isinstance(model, KAN):
+        found += [lambda x: model.refine(300, x), model.extend_domain, model.layer(0).edge_values]
+    return found
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_model_without_memory_is_filled_by_loading(name) -> None:
+    model, x = build(name)
+    for assign in (False, True):
+        empty, _ = build(name)
+        empty = empty.to("meta") if assign else empty.to("meta").to_empty(device="cpu")
+        empty.load_state_dict(model.state_dict(), assign=assign)
+        assert torch.equal(empty(x), model(x))
 
 
 def test_knots_that_a_dtype_can_not_tell_apart_are_refused() -> None:
