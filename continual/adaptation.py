@@ -58,9 +58,11 @@ class Adaptation:
 
     Attributes:
         widens: whether it makes room for inputs outside the model's grid, so that tasks may lie there.
+        growth: how many times as many parameters the model has in the end, about.
     """
 
     widens = False
+    growth = 1.0
 
     def check(self, model: StackedModel, steps: int, tasks: int) -> None:
         """Refuses what can't work, before any work is done.
@@ -174,6 +176,7 @@ class GridSchedule(Adaptation):
         if not sizes or sizes[0] < 1 or any(b <= a for a, b in zip(sizes[:-1], sizes[1:], strict=True)):
             raise ValueError(f"adaptation.grid_schedule.sizes must increase from at least 1, got {list(sizes)}")
         self.steps, self.sizes, self.on_samples = steps, list(sizes), on_samples
+        self.growth = sizes[-1] / sizes[0]
 
     def check(self, model: StackedModel, steps: int, tasks: int) -> None:
         """The model must have a grid of the first size, and there must be time for the last."""

@@ -112,6 +112,8 @@ class KANLayer(EdgeLayer):
             raise ValueError(f"engine must be one of {', '.join(get_args(Engine))}, got {engine!r}")
         if initialization not in ("paper", "pykan"):
             raise ValueError(f"initialization must be paper or pykan, got {initialization!r}")
+        if not 0.0 <= noise_scale < math.inf:
+            raise ValueError(f"noise_scale must be finite and not negative, got {noise_scale}")
         draws = member_generators(members, generators)
         dtype = dtype or torch.get_default_dtype()
         if grid is None:

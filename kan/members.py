@@ -1,11 +1,14 @@
 """Shapes and random draws of M members: what every stacked model of the suite has in common."""
 
-__all__ = ["draw_normal", "draw_uniform", "layer_sizes", "member_generators", "pick", "stacked_input"]
+__all__ = ["MOST_LAYERS", "draw_normal", "draw_uniform", "layer_sizes", "member_generators", "pick", "stacked_input"]
 
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Generator, Tensor
+
+MOST_LAYERS = 1000
+"""Layers of a network, at most: each costs time and memory of its own, however narrow."""
 
 
 def layer_sizes(
@@ -25,10 +28,13 @@ def layer_sizes(
         sizes: all sizes spelled out, instead of `width` and `depth`; must begin with I and end with O.
 
     Raises:
-        ValueError: a size or the depth is below 1, or `sizes` contradicts `in_features` or `out_features`.
+        ValueError: a size or the depth is below 1, there are more than `MOST_LAYERS` layers, or `sizes` contradicts
+            `in_features` or `out_features`.
     """
     if sizes is not None:
         chosen = list(sizes)
+        if len(chosen) > MOST_LAYERS + 1:
+            raise ValueError(f"layer_sizes must have at most {MOST_LAYERS + 1} entries, got {len(chosen)}")
         if len(chosen) < 2:
             raise ValueError(f"layer_sizes needs at least input and output, got {chosen}")
         if (chosen[0], chosen[-1]) != (in_features, out_features):
@@ -38,6 +44,8 @@ def layer_sizes(
     else:
         if depth < 1:
             raise ValueError(f"depth must be at least 1 (the number of layers with parameters), got {depth}")
+        if depth > MOST_LAYERS:
+            raise ValueError(f"depth must be at most {MOST_LAYERS}, got {depth}")
         if depth > 1 and width < 1:
             raise ValueError(f"width must be at least 1, got {width}")
         chosen = [in_features, *[width] * (depth - 1), out_features]

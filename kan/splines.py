@@ -20,6 +20,7 @@ References:
 """
 
 __all__ = [
+    "MOST_ORDER",
     "basis",
     "extend_grid",
     "fit_coefficients",
@@ -35,6 +36,9 @@ from functools import cache
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+MOST_ORDER = 50
+"""Order of a spline, at most: the work grows with its square, and rounding leaves nothing of higher ones."""
 
 
 def uniform_grid(
@@ -68,10 +72,13 @@ def extend_grid(grid: Tensor, spline_order: int) -> Tensor:
         Knots of shape (*, G+2k+1).
 
     Raises:
-        ValueError: `spline_order` below 1, fewer than two points, or points that do not strictly increase.
+        ValueError: `spline_order` below 1 or above `MOST_ORDER`, fewer than two points, or points that do not strictly
+            increase.
     """
     if spline_order < 1:
         raise ValueError(f"spline_order must be at least 1, got {spline_order}")
+    if spline_order > MOST_ORDER:
+        raise ValueError(f"spline_order must be at most {MOST_ORDER}, got {spline_order}")
     intervals = grid.shape[-1] - 1
     if intervals < 1 or not bool((grid.diff(dim=-1) > 0).all()):
         raise ValueError("grid points must be at least two, finite and strictly increasing")

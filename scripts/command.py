@@ -1,14 +1,16 @@
 """Command lines: what a short form stands for, and how one is written so that it can be pasted into a shell."""
 
-__all__ = ["check_packages", "completed", "train_command"]
+__all__ = ["check_flags", "check_packages", "completed", "train_command"]
 
 import shlex
 from collections.abc import Sequence
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 import yaml
+from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
@@ -34,6 +36,25 @@ def check_packages() -> None:
                 f"this project's package {name} can't be used: {where}; start from the project's folder, or install "
                 "the project into an environment of its own"
             )
+
+
+def check_flags(arguments: Sequence[str]) -> None:
+    """Says what is wrong with the flags of a command line; Hydra would print all that there are.
+
+    Raises:
+        ConfigError: in one line.
+    """
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message and not any(part.startswith("-") for part in unknown.split()):
+            flag = next(a for a in reversed(arguments[: -len(unknown.split())]) if a.startswith("-"))
+            message = f"flags come first: {flag} before {next(a for a in arguments if not a.startswith('-'))}"
+        raise ConfigError(f"{message}; --help shows what there is")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    parser.parse_args(list(arguments))
 
 
 def completed(arguments: Sequence[str]) -> list[str]:
@@ -79,7 +100,7 @@ def _parsed(argument: str) -> Override | None:
         return None
     try:
         return OverridesParser.create().parse_override(argument)
-    except HydraException:
+    except (HydraException, ValueError):
         return None
 
 

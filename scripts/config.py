@@ -1,6 +1,15 @@
 """From a Hydra config to a run that is ready to start: identity, folder, and everything built and checked."""
 
-__all__ = ["build_parts", "build_run", "check_places", "entry_of", "experiment_folder", "plain", "shortest"]
+__all__ = [
+    "build_parts",
+    "build_run",
+    "check_places",
+    "entry_of",
+    "experiment_folder",
+    "plain",
+    "shortest",
+    "try_parts",
+]
 
 import hashlib
 import json
@@ -18,6 +27,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from continual.adaptation import Adaptation
 from continual.listing import Entry
@@ -28,7 +38,7 @@ from continual.strategies import Strategy
 from continual.trackers import RunInfo, Tracker
 from continual.training import MakeOptimizer, Settings, make_optimizer
 from continual.versions import own_sources
-from scripts.needs import check_memory, check_seeds, shown_bytes
+from scripts.needs import Needs, check_seeds, check_sizes, guarded, needs_of, shown_bytes, vast
 from scripts.schema import ConfigError, check_config
 from tasks import Curriculum
 from tasks.functions import target_function
@@ -108,7 +118,10 @@ def _swept(hydra: Any) -> dict[str, Any]:
     for override in hydra.overrides.task:
         key, _, text = override.lstrip("+").partition("=")
         if not key.startswith(("experiment", "tracker", "results", "report", "sweep", "rerun")):
-            value = OmegaConf.from_dotlist([f"value={text}"]).value  # read as YAML, as Hydra does
+            try:
+                value = OmegaConf.from_dotlist([f"value={text}"]).value  # read as YAML, as Hydra does
+            except (YAMLError, OmegaConfBaseException):  # or nearly so: a lone * or @ is a string to Hydra
+                value = text
             chosen[key] = value if isinstance(value, int | float | str) else text
     return dict(zip(shortest(list(chosen)), chosen.values(), strict=True))
 
@@ -184,10 +197,30 @@ class _Parts:
     tracker: Tracker
     adaptations: list[Adaptation]
     penalty: Penalty | None
+    needs: Needs
 
 
-def build_parts(values: dict[str, Any]) -> _Parts:
+def try_parts(values: dict[str, Any]) -> _Parts:
+    """`build_parts` for the first seed alone, with what all of them need.
+
+    Raises:
+        ConfigError: whatever is wrong with the config's values, or needs more memory than there is, in one line.
+    """
+    check_sizes(values)
+    members = len(values["seeds"])
+    alone = {**values, "seeds": values["seeds"][:1]}
+    if not vast(values):
+        return build_parts(alone, members)
+    with guarded(members):
+        return build_parts(alone, members)
+
+
+def build_parts(values: dict[str, Any], members: int | None = None) -> _Parts:
     """Builds what a plain config names and checks that it fits together; trains nothing, writes nothing.
+
+    Args:
+        values: the config.
+        members: how many there will be, to see whether there is memory for them; as many as are built by default.
 
     Raises:
         ConfigError: whatever is wrong with the config's values, in one line.
@@ -208,12 +241,13 @@ def build_parts(values: dict[str, Any]) -> _Parts:
             device=device,
         )
         settings = Settings(**values["training"])
-        check_memory(model, curriculum, settings, len(seeds))
         adaptations = [instantiate(node) for node in values["adaptation"].values() if node]
         if not any(adaptation.widens for adaptation in adaptations):
             _check_range(model, curriculum.input_range)
         make = _partial(values["optimizer"])
         optimizer = make_optimizer(make, model)
+        needs = needs_of(model, curriculum, settings, optimizer, adaptations, members or len(seeds))
+        needs.check()
         switch_at = getattr(optimizer, "switch_at", 0)
         if switch_at >= settings.steps:
             raise ConfigError(f"optimizer.switch_at={switch_at} is never reached with training.steps={settings.steps}")
@@ -229,6 +263,7 @@ def build_parts(values: dict[str, Any]) -> _Parts:
         wanted = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if wanted:
             torch.autograd.grad(output.sum(), wanted, allow_unused=True)
+        _check_losses(model, curriculum)
         return _Parts(
             curriculum,
             model,
@@ -238,11 +273,14 @@ def build_parts(values: dict[str, Any]) -> _Parts:
             instantiate(values["tracker"]),
             adaptations,
             penalty,
+            needs,
         )
     except ConfigError:
         raise
-    except (ValueError, TypeError, InstantiationException, MemoryError, RuntimeError) as error:
+    except (ValueError, TypeError, ArithmeticError, InstantiationException, MemoryError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
+        if isinstance(cause, ConfigError):
+            raise cause from None
         if isinstance(cause, MemoryError) or "allocate memory" in str(cause) or "out of memory" in str(cause):
             asked = re.search(r"(\d+) bytes", str(cause))
             size = f": {shown_bytes(int(asked[1]))} at once" if asked else ""
@@ -250,7 +288,8 @@ def build_parts(values: dict[str, Any]) -> _Parts:
             raise ConfigError(message) from error
         if isinstance(cause, RuntimeError):
             raise
-        raise ConfigError(" ".join(str(cause).split())) from error
+        message = str(cause).partition("Exception raised from")[0]  # torch adds the way through its own code
+        raise ConfigError(" ".join(message.split())) from error
 
 
 def build_run(config: DictConfig) -> Run:
@@ -262,6 +301,8 @@ def build_run(config: DictConfig) -> Run:
     values = plain(config)
     hydra: Any = HydraConfig.get()
     check_places(hydra)
+    if vast(values):
+        try_parts(values)
     parts = build_parts(values)
     swept = {**_swept(hydra), **values["sweep"]}
     info = RunInfo(
@@ -294,6 +335,20 @@ def build_run(config: DictConfig) -> Run:
 
 def _partial(node: dict[str, Any]) -> Any:
     return instantiate({**node, "_partial_": True})
+
+
+def _check_losses(model: StackedModel, curriculum: Curriculum) -> None:
+    """Shows what only a forward pass does, an engine that does not run here, say; and refuses losses that overflow."""
+    with torch.no_grad():
+        for task in curriculum.tasks[:: max(len(curriculum) - 1, 1)]:  # the first and the last
+            some = slice(None, None, -(-task.train_inputs.shape[1] // 100))
+            errors = model(task.train_inputs[:, some].contiguous()) - task.train_targets[:, some]
+            if not bool(errors.square().mean(dim=(1, 2)).isfinite().all()):
+                largest = max(float(x.abs().max()) for x in (task.train_inputs, task.train_targets))
+                raise ConfigError(
+                    f"the untrained model's loss is not a finite number in {errors.dtype}: the values of "
+                    f"{task.name!r} reach {largest:.3g}; take smaller ones, or a smaller start of the model"
+                )
 
 
 def _check_range(model: StackedModel, reached: tuple[float, float]) -> None:

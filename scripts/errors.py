@@ -3,11 +3,12 @@
 __all__ = ["explain", "speak_anywhere"]
 
 import io
+import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
@@ -27,7 +28,15 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
     Args:
         error: what was raised while composing or building.
         arguments: the command line after the script's name.
+
+    Returns:
+        One line, whatever the values that it shows hold.
     """
+    message = _message(error, arguments)
+    return None if message is None else " ".join(line.strip() for line in message.splitlines())
+
+
+def _message(error: BaseException, arguments: Sequence[str]) -> str | None:
     if isinstance(error, ConfigError):
         return str(error)
     if _is_unusable_file(error):
@@ -43,6 +52,9 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
         return _quoting(str(error.override))
     if isinstance(error, ValueError) and "Config group override must be" in str(error):
         return _no_option(arguments)
+    if isinstance(error, ValueError) and "for integer string conversion" in str(error):
+        longest = max(arguments, key=len, default="")
+        return f"{longest.partition('=')[0]} has too many digits for a number"
     if isinstance(error, MemoryError):
         return "the run needs more memory than there is; take fewer seeds or a smaller model"
     if isinstance(error, HydraException | OmegaConfBaseException):
@@ -51,10 +63,43 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
 
 
 def speak_anywhere() -> None:
-    """Lets what is printed reach a terminal or file of any encoding: signs that it lacks become question marks."""
-    for stream in (sys.stdout, sys.stderr):
+    """Lets what is printed reach whatever listens, or nobody, without ending the work.
+
+    Signs that the encoding of a terminal or file lacks become question marks. Once the reader of a pipe has gone
+    (`| head`, a terminal that was closed), the rest is said to nobody.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+            setattr(sys, name, _Steady(stream))
+
+
+class _Steady:
+    """A stream that goes silent where another would break."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As of a stream."""
+        return self._do(lambda: self._stream.write(text), len(text))
+
+    def flush(self) -> None:
+        """As of a stream."""
+        self._do(self._stream.flush, None)
+
+    def _do(self, act: Callable[[], Any], otherwise: Any) -> Any:
+        try:
+            return act()
+        except BrokenPipeError:  # what is still buffered goes there too, now or when Python ends
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+            return otherwise
 
 
 def _is_unusable_file(error: BaseException) -> bool:
@@ -70,6 +115,8 @@ _EXTRAS = {"joblib": "pip install -e '.[parallel]'"}
 def _quoting(override: str) -> str:
     """What can't be read, and the same in the quotes that Hydra and the shell want, if that is all it lacks."""
     key, sign, value = override.partition("=")
+    if not override.isprintable():
+        return f"can't read {override!r}; signs that can't be printed, line breaks among them, have no place here"
 
     def quoted(text: str) -> str:
         return '"' + text.strip().strip("'\"").replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,13 +1,15 @@
 """Checks a composed config against the code it names, before anything is built: keys, types and choices."""
 
-__all__ = ["ConfigError", "check_config", "nearest", "settings"]
+__all__ = ["MOST_THREADS", "ConfigError", "check_config", "nearest", "settings"]
 
 import difflib
 import inspect
 import json
+import logging
 import math
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import hydra.utils
@@ -24,6 +26,17 @@ from pydantic import (
 )
 
 Node = dict[str, Any]
+
+MOST_THREADS = 1024
+"""More than any machine makes use of; the memory for many more ends the process."""
+
+_LARGEST = {"float32": 3.4028234663852886e38, "float64": 1.7976931348623157e308}
+"""The largest numbers of the dtypes that a run computes in."""
+
+_LARGEST_INTEGER = 2**63 - 1
+
+_COMPUTED = ("model", "curriculum", "optimizer", "penalty", "adaptation")
+"""Groups whose numbers a run computes with."""
 
 
 class ConfigError(ValueError):
@@ -55,7 +68,7 @@ class _Root(_Strict):
     seeds: PositiveInt | Annotated[list[NonNegativeInt], Field(min_length=1)]
     device: Literal["auto", "cpu", "cuda"]
     dtype: Literal["float32", "float64"]
-    threads: PositiveInt
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)]
     results: Annotated[str, Field(min_length=1)]
     rerun: bool
     sweep: dict[str, Any]
@@ -89,7 +102,7 @@ _SUPPLIED = _BUILT_IN.union(*_GIVEN.values(), _ON_A_MODEL, {"records", "folder"}
 
 def nearest(name: str, valid: Iterable[str]) -> str:
     """A hint for an unknown name: the nearest valid ones, or all of them."""
-    names = sorted(valid)
+    names = sorted(set(valid))
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]}?"
@@ -111,7 +124,9 @@ def check_config(config: Node) -> None:
         raise ConfigError(_root_message(error, config)) from None
     if isinstance(config["seeds"], list) and len(set(config["seeds"])) < len(config["seeds"]):
         raise ConfigError(f"seeds must differ from each other, got {config['seeds']}")
-    _check_finite(config, "")
+    _check_numbers(config, "", _LARGEST["float64"])
+    for group in _COMPUTED:
+        _check_numbers(config[group], group, _LARGEST[config["dtype"]], f" in {config['dtype']}")
     for group, given in _GIVEN.items():
         _check_node(config[group], group, given)
     for name, node in config["adaptation"].items():
@@ -127,16 +142,20 @@ def check_config(config: Node) -> None:
             _check_node(node, f"report.tables.{name}", {"records", "folder"})
 
 
-def _check_finite(node: Any, path: str) -> None:
-    """Refuses numbers that are none, wherever they stand: no setting has a meaning for them."""
+def _check_numbers(node: Any, path: str, largest: float, where: str = "") -> None:
+    """Refuses numbers that are none, or too large to compute with, wherever they stand: no setting needs them."""
     if isinstance(node, float) and not math.isfinite(node):
         raise ConfigError(f"{path} must be a finite number, got {node}")
+    if isinstance(node, float) and abs(node) > largest:
+        raise ConfigError(f"{path} must be at most {largest:.3g}{where}, got {node}")
+    if isinstance(node, int) and abs(node) > _LARGEST_INTEGER:
+        raise ConfigError(f"{path} must be at most {_LARGEST_INTEGER:.3g}, got {_shown(node)}")
     if isinstance(node, Mapping):
         for key, value in node.items():
-            _check_finite(value, f"{path}.{key}" if path else str(key))
+            _check_numbers(value, f"{path}.{key}" if path else str(key), largest, where)
     elif isinstance(node, list | tuple):
         for index, value in enumerate(node):
-            _check_finite(value, f"{path}[{index}]")
+            _check_numbers(value, f"{path}[{index}]", largest, where)
 
 
 def _root_message(error: ValidationError, config: Node) -> str:
@@ -148,9 +167,20 @@ def _root_message(error: ValidationError, config: Node) -> str:
         fields = _Training.model_fields if parents == ["training"] else _Root.model_fields
         fields = _Report.model_fields if parents == ["report"] else fields
         return f"{path} is not a config key; {nearest(key, fields)}"
+    if first["type"] == "missing":
+        return f"{path} is missing"
     if path.startswith("seeds"):
-        return f"seeds must be a number of seeds of at least 1 or a list of them, got {config.get('seeds')!r}"
-    return f"{path}: {_sentence(first['msg'])}, got {first['input']!r}"
+        return f"seeds must be a number of seeds of at least 1 or a list of them, got {_shown(config.get('seeds'))}"
+    return f"{path}: {_sentence(first['msg'])}, got {_shown(first['input'])}"
+
+
+def _shown(value: Any) -> str:
+    """A value in a message, of whose length there is no limit otherwise."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than some thousand digits
+        return "an integer with too many digits"
+    return text if len(text) <= 100 else f"{text[:80]}… ({len(text)} signs)"
 
 
 def _sentence(message: str) -> str:
@@ -162,7 +192,8 @@ def _target(node: Node, path: str) -> Callable[..., Any]:
     if not isinstance(name, str):
         raise ConfigError(f"{path}._target_ must name what to build, got {name!r}")
     try:
-        found = hydra.utils.get_object(name)
+        with _quiet("hydra.utils"):  # which tells of it in its own words before it raises
+            found = hydra.utils.get_object(name)
     except (ImportError, ValueError, AttributeError) as error:
         raise ConfigError(f"{path}._target_: {name} can't be found ({str(error).splitlines()[0]})") from None
     if not callable(found):
@@ -177,6 +208,17 @@ def settings(node: Mapping[str, Any]) -> list[str]:
     except (ConfigError, ValueError, TypeError):
         return []
     return [name for name in parameters if name not in _SUPPLIED]
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keeps a logger silent."""
+    logger = logging.getLogger(name)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _check_node(node: Node, path: str, given: set[str], partial: bool = False) -> None:
@@ -232,4 +274,4 @@ def _check_value(value: Any, hint: Any, path: str) -> None:
     except ValidationError as error:
         messages = [_sentence(first["msg"]) for first in error.errors() if first["type"] != "is_instance_of"]
         expected = " or ".join(dict.fromkeys(messages)) or "has a wrong type"
-        raise ConfigError(f"{path}: {expected}, got {value!r}") from None
+        raise ConfigError(f"{path}: {expected}, got {_shown(value)}") from None

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from continual.stopping import Stopped, is_orphan
 from scripts.errors import explain
-from scripts.schema import ConfigError
+from scripts.schema import MOST_THREADS, ConfigError
 
 if TYPE_CHECKING:
     from continual.listing import Entry
@@ -41,18 +41,20 @@ def sweep_of(config: DictConfig) -> str:
     return " ".join([*swept, "|", *config.hydra.overrides.task])
 
 
-def check_sweep(config: DictConfig) -> "list[Entry]":
+def check_sweep(config: DictConfig) -> "tuple[list[Entry], str]":
     """Composes each run and builds it, for one seed, of a basic sweep; other sweepers choose their runs as they go.
 
     Of `MANY` runs or more, only so many that every value of every axis has been in one.
 
     Returns:
-        The runs that were looked at, as the sweep lists them.
+        The runs that were looked at, as the sweep lists them, and what they will take, in words.
 
     Raises:
         ConfigError: what is wrong with a run, and which one it is.
     """
-    from scripts.config import build_parts, check_places, entry_of, plain
+    from continual.records import is_done
+    from scripts.config import check_places, entry_of, plain, try_parts
+    from scripts.forecast import Forecast
 
     check_places(config.hydra)
     if Path(str(config.hydra.sweep.dir)) != Path(str(config.results)) / str(config.experiment_name):
@@ -60,7 +62,7 @@ def check_sweep(config: DictConfig) -> "list[Entry]":
             "hydra.sweep.dir follows from the results' place: set results=… and experiment_name=… instead"
         )
     if not str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
-        return []
+        return [], ""
     swept = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # which glob() looks options up in
     overrides = parser.parse_overrides([*swept, *config.hydra.overrides.task])
@@ -72,8 +74,13 @@ def check_sweep(config: DictConfig) -> "list[Entry]":
         if override.is_sweep_override() and not override.is_discrete_sweep():
             raise ConfigError(f"{override.input_line} has no end of values; name them: {key}=1,2,3 or range(1,4)")
     jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
+    if not jobs:
+        empty = next((key for key in sorted(varied)), "it")
+        raise ConfigError(f"the sweep has no runs: {empty} has no values")
     seen: set[str] = set()
     entries = []
+    set_threads(config)  # for what is measured
+    forecast = Forecast(len(jobs))
     for number, job in enumerate(jobs):
         if len(jobs) >= MANY and seen.issuperset(job):
             continue
@@ -81,20 +88,26 @@ def check_sweep(config: DictConfig) -> "list[Entry]":
         try:
             composed = compose("train", overrides=list(job), return_hydra_config=True)
             values = plain(composed)
-            build_parts({**values, "seeds": values["seeds"][:1]})
+            parts = try_parts(values)
             entries.append(entry_of(values, composed.hydra, number))
+            if is_done(Path(str(config.hydra.sweep.dir)) / entries[-1].folder) and not values["rerun"]:
+                forecast.add_done()
+            else:
+                forecast.add(values, parts.needs)
         except (ConfigError, HydraException, OmegaConfBaseException) as error:
             which = ", ".join(part for part in job if part.partition("=")[0] in varied)
             message = explain(error, job) or str(error)
             raise ConfigError(f"{message} (in the run with {which})" if which else message) from None
-    return entries
+    return entries, forecast.sentence()
 
 
 def set_threads(config: DictConfig) -> None:
     """As many threads as the config says; what it may say is checked with the rest of it."""
     import torch
 
-    torch.set_num_threads(config.threads if isinstance(config.threads, int) and config.threads > 0 else 1)
+    wanted = config.get("threads")
+    number = wanted if isinstance(wanted, int) else 1
+    torch.set_num_threads(number if 0 < number <= MOST_THREADS else 1)
 
 
 def one_of_many(config: DictConfig, number: int) -> None:

@@ -10,7 +10,7 @@ import hydra
 from omegaconf import DictConfig
 
 from continual.stopping import PARENT
-from scripts.command import check_packages, completed
+from scripts.command import check_flags, check_packages, completed
 from scripts.errors import explain, speak_anywhere
 from scripts.sweeps import one_of_many, set_threads
 
@@ -51,6 +51,7 @@ def main() -> None:
     speak_anywhere()
     try:
         check_packages()
+        check_flags(sys.argv[1:])
         sys.argv[1:] = completed(sys.argv[1:])
         run()
     except KeyboardInterrupt as error:

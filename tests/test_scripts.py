@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -219,7 +220,7 @@ MISTAKES = [
     (["training.penalty_steps=0"], "training.penalty_steps"),
     (["-m", "model.grid_sise=5,6"], "did you mean grid_size?"),
     (["-m", "model=kan,mlp", "model.grid_size=5,10"], "(in the run with model=mlp, model.grid_size=5)"),
-    (["threads=0"], "threads: input should be greater than 0, got 0"),
+    (["threads=0"], "threads: input should be greater than or equal to 1, got 0"),
     (["tracker=null"], "tracker must be one of none, wandb, got null"),
     (["strategy=null"], "strategy must be one of cumulative, finetune, got null"),
     (["model.noise_scale=nan"], "model.noise_scale must be a finite number, got nan"),
@@ -242,6 +243,17 @@ MISTAKES = [
     (["hydra.job.chdir=true"], "hydra.job.chdir has no use here"),
     (["-m", "model.grid_size=3,4", "hydra.sweep.dir=elsewhere"], "hydra.sweep.dir follows from"),
     (["+experiment=five_peaks,grid_depth"], "experiments can't be swept"),
+    (["threads=100000"], "threads: input should be less than or equal to 1024, got 100000"),
+    (["model.depth=100000"], "depth must be at most 1000, got 100000"),
+    (["model.spline_order=100"], "spline_order must be at most 50, got 100"),
+    (["model.noise_scale=-1"], "noise_scale must be finite and not negative, got -1"),
+    (["optimizer.lr=1e39"], "optimizer.lr must be at most 3.4e+38 in float32, got 1e+39"),
+    (["model.grid_size=100000000000000000000"], "model.grid_size must be at most 9.22e+18, got 100000000000000000000"),
+    (["curriculum.noise=1e30"], "the untrained model's loss is not a finite number in torch.float32"),
+    (["model.grid_size=1000000000"], "the run needs about"),
+    (["model.grid_size=5", "-m"], "flags come first: -m before model.grid_size=5"),
+    (["--foo"], "unrecognized arguments: --foo; --help shows what there is"),
+    (["-m", "model.grid_size=range(3,1)"], "the sweep has no runs: model.grid_size has no values"),
     (["model.engine=triton"], "engine 'triton' needs float32 or float64 on a CUDA device"),
 ]
 
@@ -293,6 +305,18 @@ def test_an_output_that_lacks_signs_still_gets_the_rest(tmp_path) -> None:
     done = call("-m", "model.grid_size=3,4", *options[:-1], **windows)
     assert "index.html" in done.stdout
     call(str(tmp_path / "runs"), module="scripts.report", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+
+
+def test_a_reader_that_leaves_ends_no_work(tmp_path) -> None:
+    arguments = ["-m", "model.grid_size=3,4", f"results={tmp_path}", *SHORT]
+    process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert re.match(r"2 runs; to do: \d+ steps, about \d+ s, memory up to [\d.]+ .B a run", process.stdout.readline())
+    process.stdout.close()
+    assert process.communicate(timeout=120)[1] == ""
+    assert process.returncode == 0
+    assert (tmp_path / "runs" / "index.html").is_file()
 
 
 def test_a_mistake_ends_the_process_with_one_line_and_no_traceback(tmp_path) -> None:

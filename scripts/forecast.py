@@ -1,0 +1,95 @@
+"""What a sweep will take, said before its first run: runs, steps, memory, and the time by a step that was measured."""
+
+__all__ = ["Forecast", "shown_seconds"]
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from continual.stepping import TrainingStep
+from continual.training import make_optimizer
+from scripts.config import build_parts
+from scripts.needs import Needs, shown_bytes
+
+_LOOK = 5.0
+"""Seconds of measuring, about: runs after that are taken to be like those before."""
+
+
+def shown_seconds(seconds: float) -> str:
+    """A duration in words.
+
+    Example:
+        >>> shown_seconds(100.0), shown_seconds(5400.0)
+        ('1.7 min', '1.5 h')
+    """
+    for unit, size in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{max(seconds, 1.0):.0f} s"
+
+
+class Forecast:
+    """Adds up what the runs of a sweep will take.
+
+    Args:
+        runs: of the sweep; those that are not added are taken to be like those that are.
+    """
+
+    def __init__(self, runs: int) -> None:
+        self.runs = runs
+        self._done = 0
+        self._steps: list[int] = []
+        self._seconds: list[float] = []
+        self._memory = self._looked = 0.0
+
+    def add_done(self) -> None:
+        """A run that has its record."""
+        self._done += 1
+
+    def add(self, values: Mapping[str, Any], needs: Needs) -> None:
+        """A run that is to be trained.
+
+        Args:
+            values: its config, known to be right.
+            needs: what it takes.
+        """
+        self._steps.append(needs.steps)
+        self._memory = max(self._memory, needs.memory)
+        if self._looked < _LOOK:
+            begin = time.perf_counter()
+            self._seconds.append(_seconds(dict(values)))
+            self._looked += time.perf_counter() - begin
+
+    def sentence(self) -> str:
+        """The forecast in one line; "" where nothing is left to do."""
+        if not self._steps:
+            return ""
+        share = self.runs / (self._done + len(self._steps))  # of those that were looked at
+        left = round(len(self._steps) * share)
+        steps, measured = sum(self._steps), sum(self._steps[: len(self._seconds)])
+        seconds = sum(self._seconds) / measured * steps * share
+        done = f", {self.runs - left} of them done" if left < self.runs else ""
+        return (
+            f"{self.runs} runs{done}; to do: {round(steps * share)} steps, about {shown_seconds(seconds)}, "
+            f"memory up to {shown_bytes(self._memory)} a run"
+        )
+
+
+def _seconds(values: dict[str, Any]) -> float:
+    """Seconds of a whole run, about, for all of its seeds: a step and an evaluation are measured."""
+    parts = build_parts(values)
+    task = parts.curriculum.tasks[0]
+    size = parts.settings.batch_size
+    inputs, targets = task.train_inputs[:, :size].contiguous(), task.train_targets[:, :size].contiguous()
+    optimizer = make_optimizer(parts.make, parts.model)
+    step = TrainingStep(parts.model, optimizer, parts.penalty, graphs=False)
+    step(inputs, targets)  # in which kernels may be compiled
+    begin = time.perf_counter()
+    step(inputs, targets)
+    end = time.perf_counter()
+    with torch.no_grad():
+        parts.model(task.test_inputs)
+    evaluation = (time.perf_counter() - end) * len(parts.curriculum)
+    return (end - begin) * parts.needs.steps + evaluation * parts.needs.evaluations
