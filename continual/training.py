@@ -200,6 +200,8 @@ class _Loop:
             signalled = self.stop() if self.stop is not None else None
             if signalled is not None and self.task < len(self.curriculum):
                 self.leave(signalled)
+        if self.adaptations and not self.history.events:
+            log.warning("no adaptation found anything to do")
 
     def begin_optimizer(self) -> None:
         self.optimizer = make_optimizer(self.make, self.model)

@@ -36,6 +36,8 @@ def prune_in_place(
     model.layers = smaller.layers
     shapes = Counter(str(member.shape) for member in report.members)
     found = ", ".join(f"{shape} × {count}" if count > 1 else shape for shape, count in shapes.most_common())
+    if all(member.live_edges == member.live_edges_before for member in report.members):
+        return f"nothing to prune from {found}: all edges and nodes are above the thresholds"
     changes = sorted(member.relative_change for member in report.members)
     middle, largest = changes[len(changes) // 2], changes[-1]
     return (

@@ -1,6 +1,7 @@
 """From a Hydra config to a run that is ready to start: identity, folder, and everything built and checked."""
 
 __all__ = [
+    "Parts",
     "build_parts",
     "build_run",
     "check_places",
@@ -188,7 +189,9 @@ def _folder_name(values: dict[str, Any], hydra: Any) -> str:
 
 
 @dataclass(frozen=True)
-class _Parts:
+class Parts:
+    """What a run is built of, before it has a folder."""
+
     curriculum: Curriculum
     model: StackedModel
     make: MakeOptimizer
@@ -200,7 +203,7 @@ class _Parts:
     needs: Needs
 
 
-def try_parts(values: dict[str, Any]) -> _Parts:
+def try_parts(values: dict[str, Any]) -> Parts:
     """`build_parts` for the first seed alone, with what all of them need.
 
     Raises:
@@ -215,7 +218,7 @@ def try_parts(values: dict[str, Any]) -> _Parts:
         return build_parts(alone, members)
 
 
-def build_parts(values: dict[str, Any], members: int | None = None) -> _Parts:
+def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
     """Builds what a plain config names and checks that it fits together; trains nothing, writes nothing.
 
     Args:
@@ -264,7 +267,7 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> _Parts:
         if wanted:
             torch.autograd.grad(output.sum(), wanted, allow_unused=True)
         _check_losses(model, curriculum)
-        return _Parts(
+        return Parts(
             curriculum,
             model,
             make,

@@ -83,13 +83,13 @@ class Report(Callback):
         from scripts.sweeps import SWEEP, check_sweep, sweep_of
 
         try:
-            entries, forecast = check_sweep(config)
+            entries, lines = check_sweep(config)
             begin_list(_folder(config), sweep_of(config), entries)
             os.environ[SWEEP] = sweep_of(config)
         except Exception as error:  # Hydra would turn it into a warning and go on
             sys.exit(f"error: {explain(error, config.hydra.overrides.task) or traceback.format_exc()}")
-        if forecast:
-            print(forecast)
+        for line in lines:
+            print(line)
         if not str(config.hydra.launcher._target_).endswith("BasicLauncher"):
             leave_to_workers("interrupted; the same command goes on where this one stopped")
 

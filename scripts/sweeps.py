@@ -41,19 +41,21 @@ def sweep_of(config: DictConfig) -> str:
     return " ".join([*swept, "|", *config.hydra.overrides.task])
 
 
-def check_sweep(config: DictConfig) -> "tuple[list[Entry], str]":
+def check_sweep(config: DictConfig) -> "tuple[list[Entry], list[str]]":
     """Composes each run and builds it, for one seed, of a basic sweep; other sweepers choose their runs as they go.
 
     Of `MANY` runs or more, only so many that every value of every axis has been in one.
 
     Returns:
-        The runs that were looked at, as the sweep lists them, and what they will take, in words.
+        The runs that were looked at, as the sweep lists them; and lines to say: settings that change nothing, and what
+        the runs will take.
 
     Raises:
         ConfigError: what is wrong with a run, and which one it is.
     """
     from continual.records import is_done
     from scripts.config import check_places, entry_of, plain, try_parts
+    from scripts.effects import chosen_keys, without_effect
     from scripts.forecast import Forecast
 
     check_places(config.hydra)
@@ -62,7 +64,7 @@ def check_sweep(config: DictConfig) -> "tuple[list[Entry], str]":
             "hydra.sweep.dir follows from the results' place: set results=… and experiment_name=… instead"
         )
     if not str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
-        return [], ""
+        return [], []
     swept = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # which glob() looks options up in
     overrides = parser.parse_overrides([*swept, *config.hydra.overrides.task])
@@ -79,6 +81,7 @@ def check_sweep(config: DictConfig) -> "tuple[list[Entry], str]":
         raise ConfigError(f"the sweep has no runs: {empty} has no values")
     seen: set[str] = set()
     entries = []
+    lines: list[str] = []
     set_threads(config)  # for what is measured
     forecast = Forecast(len(jobs))
     for number, job in enumerate(jobs):
@@ -90,6 +93,8 @@ def check_sweep(config: DictConfig) -> "tuple[list[Entry], str]":
             values = plain(composed)
             parts = try_parts(values)
             entries.append(entry_of(values, composed.hydra, number))
+            if number == 0:  # those after it differ in what the sweep is about
+                lines += without_effect(values, chosen_keys(config.hydra.overrides.task))
             if is_done(Path(str(config.hydra.sweep.dir)) / entries[-1].folder) and not values["rerun"]:
                 forecast.add_done()
             else:
@@ -98,7 +103,7 @@ def check_sweep(config: DictConfig) -> "tuple[list[Entry], str]":
             which = ", ".join(part for part in job if part.partition("=")[0] in varied)
             message = explain(error, job) or str(error)
             raise ConfigError(f"{message} (in the run with {which})" if which else message) from None
-    return entries, forecast.sentence()
+    return entries, [line for line in (*lines, forecast.sentence()) if line]
 
 
 def set_threads(config: DictConfig) -> None:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from continual.stopping import PARENT
 from scripts.command import check_flags, check_packages, completed
 from scripts.errors import explain, speak_anywhere
+from scripts.help import show_help
 from scripts.sweeps import one_of_many, set_threads
 
 
@@ -26,6 +27,7 @@ def run(config: DictConfig) -> None:
     from continual.structure import outcome
     from continual.tables import text_table
     from scripts.config import build_run
+    from scripts.effects import chosen_keys, without_effect
 
     hydra_config: Any = HydraConfig.get()
     if hydra_config.mode == RunMode.MULTIRUN:
@@ -33,7 +35,10 @@ def run(config: DictConfig) -> None:
         return
     set_threads(config)
     try:
-        record = execute(build_run(config))
+        ready = build_run(config)
+        for line in without_effect(ready.info.config, chosen_keys(hydra_config.overrides.task)):
+            print(line)
+        record = execute(ready)
         became = outcome(record)
         parts = ["", text_table([record]), *([became, ""] if became else [""]), f"figure: {save_summary(record)}"]
         print("\n".join(parts))
@@ -53,6 +58,9 @@ def main() -> None:
         check_packages()
         check_flags(sys.argv[1:])
         sys.argv[1:] = completed(sys.argv[1:])
+        if {"-h", "--help"} & set(sys.argv[1:]):
+            print(show_help([argument for argument in sys.argv[1:] if not argument.startswith("-")]))
+            return
         run()
     except KeyboardInterrupt as error:
         print("interrupted; the same command goes on where this one stopped", file=sys.stderr)

@@ -226,6 +226,8 @@ def test_pruning_in_training_makes_the_network_smaller() -> None:
     text = prune_in_place(model, regions().tasks[0].train_inputs, edge_threshold=0.0)
     assert text.startswith("pruned from [2, 4, 1] to [2, 2, 1] × 2, predictions moved by ")
     assert sum(p.numel() for p in model.parameters()) < before
+    text = prune_in_place(model, regions().tasks[0].train_inputs, node_threshold=0.0, edge_threshold=0.0)
+    assert text == "nothing to prune from [2, 2, 1] × 2: all edges and nodes are above the thresholds"
 
 
 REFUSED = [

@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_module
 
 from continual.listing import read_sweep
 from continual.records import read_record
+from scripts.config import plain
+from scripts.effects import chosen_keys, without_effect
 
 ROOT = Path(__file__).parent.parent
 SHORT = ["seeds=2", "training.steps=2", "training.evaluate_every=1", "tracker=none"]
@@ -175,7 +178,41 @@ def test_interrupted_sweep_does_only_what_is_missing(tmp_path) -> None:
 def test_help_explains_itself() -> None:
     text = call("--help").stdout
     assert "+experiment=five_peaks" in text
-    assert "grid_size" in text
+    assert re.search(r"^  kan_rbf +Gaussian edges in the form of FastKAN", text, re.MULTILINE)
+    assert re.search(r"^  experiment/grid_depth: kan, mlp$", text, re.MULTILINE)
+    assert re.search(r"^  base: silu +# silu, identity or zero$", text, re.MULTILINE)
+    assert re.search(r"^seeds: 10 +# a number of seeds", text, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 120
+    text = call("--help", "adaptation=[pruning,grid_update]", "optimizer=adam_lbfgs").stdout
+    assert re.search(r"^    at: 100 +# before which step of the task$", text, re.MULTILINE)
+    assert "is not an option; valid: kan," in call("--help", "model=x", code=1).stderr
+
+
+def test_settings_that_change_nothing_are_said(tmp_path) -> None:
+    def said(*overrides: str) -> list[str]:
+        with initialize_config_module("conf", version_base=None):
+            values = plain(compose("train", overrides=[*overrides, "training.steps=20", "seeds=2"]))
+        return [line.partition(" has no effect: ")[0] for line in without_effect(values, chosen_keys(overrides))]
+
+    assert said("model.noise_scale=0.7") == ["model.noise_scale"]
+    assert said("model.noise_scale=0.7", "model.initialization=pykan") == []
+    assert said("model.depth=1", "model.width=7") == ["model.width"]
+    assert said("model.layer_sizes=[1,3,1]", "model.width=2", "model.depth=9") == ["model.width", "model.depth"]
+    assert said("training.penalty_steps=3") == ["training.penalty_steps"]
+    assert said("training.penalty_steps=3", "penalty=sparsity") == []
+    assert said("training.batch_size=100") == ["training.batch_size"]
+    assert said("training.batch_size=99") == []
+    assert said("training.evaluate_every=21") == ["training.evaluate_every"]
+    assert said("curriculum=function", "strategy=cumulative", "curriculum.noise=0.0") == ["strategy"]
+    assert said("model=mlp", "model.width=3", "model.depth=3", "curriculum.peaks=3", "optimizer.lr=1", "name=x") == []
+    assert said("model.grid_range=[-2,2]", "model.engine=dense", "model.base=zero", "dtype=float64") == []
+    done = call("model.noise_scale=0.7", f"results={tmp_path}", *SHORT)
+    assert done.stdout.startswith("model.noise_scale has no effect: ")
+
+
+def test_what_removes_nothing_says_so(tmp_path) -> None:
+    done = call("adaptation=domain_extension", f"results={tmp_path}", *SHORT)
+    assert "no adaptation found anything to do" in done.stdout
 
 
 MISTAKES = [

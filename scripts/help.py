@@ -1,0 +1,125 @@
+"""`--help`: the groups with what their files say of each option, and the config with what they say of each key."""
+
+__all__ = ["show_help"]
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from omegaconf import DictConfig, OmegaConf
+
+_WIDTH = 120
+_LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*?)(?: +#\s*(?P<comment>.*))?$")
+
+
+def show_help(arguments: Sequence[str]) -> str:
+    """The text of `--help` for the config that the other arguments make.
+
+    Args:
+        arguments: the overrides of the command line.
+
+    Raises:
+        Exception: whatever Hydra says of overrides that are wrong.
+    """
+    with initialize_config_module("conf", version_base="1.3"):
+        config = compose("train", overrides=list(arguments), return_hydra_config=True)
+    template = str(OmegaConf.to_container(config.hydra.help, resolve=False)["template"])  # type: ignore[index,call-overload]
+    groups = "\n".join(_groups())
+    return template.replace("$APP_CONFIG_GROUPS", groups).replace("$CONFIG", "\n".join(_config(config)))
+
+
+def _groups() -> Iterator[str]:
+    """Every group with its options; those of a name alone with what they are, cases of experiments on a line."""
+    root = files("conf")
+    for group in sorted(item.name for item in root.iterdir() if item.is_dir() and item.name not in ("hydra",)):
+        options = _options(root / group)
+        if not options:
+            continue
+        width = max(map(len, options)) + 2
+        yield f"{group}"
+        for name in options:
+            yield from _wrapped(f"  {name:{width}}", _header(_read(root / group / f"{name}.yaml")))
+        for folder, cases in _cases(root / group, group):
+            yield from _wrapped(f"  {folder}: ", ", ".join(cases))
+
+
+def _wrapped(begin: str, text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=begin, subsequent_indent=" " * min(len(begin), 26)) or [begin]
+
+
+def _options(folder: Any) -> list[str]:
+    return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
+
+
+def _cases(folder: Any, path: str) -> Iterator[tuple[str, list[str]]]:
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        if item.is_dir() and item.name != "__pycache__":
+            options = _options(item)
+            if options:
+                yield f"{path}/{item.name}", options
+            yield from _cases(item, f"{path}/{item.name}")
+
+
+def _read(path: Any) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _header(text: str) -> str:
+    """The first sentence of a file's own words."""
+    words: list[str] = []
+    for line in text.splitlines():
+        said = line.lstrip("# ")
+        if not line.startswith("#") or (not said and words):
+            break
+        if said and not said.startswith(("@package", "python -m")):
+            words.append(said)
+    return re.split(r"(?<=\.) (?=[A-Z])", " ".join(words))[0]
+
+
+def _config(config: DictConfig) -> Iterator[str]:
+    """The composed config as YAML, each key with the words of the file it comes from."""
+    said = _explanations({**config.hydra.runtime.choices, "adaptation": None})
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    lines = list(_with_paths(OmegaConf.to_yaml(own)))
+    column = min(max((len(line) for path, line in lines if path in said), default=0) + 2, 50)
+    for path, line in lines:
+        yield f"{line:{column}}# {said[path]}" if path in said else line
+
+
+def _explanations(choices: Mapping[str, Any]) -> dict[str, str]:
+    """What files say of keys, by the keys' paths: the main one, and those of the options that were chosen."""
+    root = files("conf")
+    found = _comments(_read(root / "train.yaml"), "")
+    for group, choice in choices.items():
+        # of several at once Hydra tells nothing; their keys have the options' names, and can't be confused
+        options = _options(root / group) if group == "adaptation" else [choice]
+        for option in options:
+            path = root / group / f"{option}.yaml"
+            if not group.startswith("hydra") and path.is_file():
+                text = _read(path)
+                found |= _comments(text, "" if "# @package _global_" in text else f"{group.replace('/', '.')}.")
+    return found
+
+
+def _comments(text: str, prefix: str) -> dict[str, str]:
+    return {
+        prefix + path: comment
+        for path, line in _with_paths(text)
+        if path and (comment := (_LINE.match(line) or {"comment": None})["comment"])
+    }
+
+
+def _with_paths(text: str) -> Iterator[tuple[str, str]]:
+    """Lines of YAML, each with the path of its key; "" where it has none."""
+    stack: list[tuple[int, str]] = []
+    for line in text.splitlines():
+        match = _LINE.match(line)
+        if match is None:
+            yield "", line
+            continue
+        indent = len(match["indent"])
+        stack = [*((depth, key) for depth, key in stack if depth < indent), (indent, match["key"])]
+        yield ".".join(key for _, key in stack), line
