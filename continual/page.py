@@ -16,6 +16,7 @@ from continual.metrics import METRICS
 from continual.records import Record
 from continual.structure import HEADER, cells, structures
 from continual.tables import LEGEND, has_frozen, header, rows
+from continual.wrapping import breakable
 
 DEFINITIONS: Mapping[str, str] = {
     "learned_rmse": "mean over all tasks of the test RMSE right after learning the task: mean over j of R[j, j]. "
@@ -200,8 +201,8 @@ def _runs(folder: Path, records: Sequence[Record]) -> str:
         status = str(record.fields.get("status", "–"))
         seeds = ", ".join(map(str, record.seeds))
         sweep = ", ".join(f"{axis} {value}" for axis, value in record.sweep.items()) or "–"
-        name = f"{_link(folder, record.folder, record.folder.name)}<br>{escape(record.name)}"
-        body.append([name, escape(status), escape(sweep), escape(seeds), f"{record.seconds:.3g}", links])
+        name = f"{_link(folder, record.folder, record.folder.name)}<br>{breakable(escape(record.name))}"
+        body.append([name, escape(status), breakable(escape(sweep)), escape(seeds), f"{record.seconds:.3g}", links])
     return _html_table(["run", "status", "sweep", "seeds", "seconds", "files"], body)
 
 

@@ -47,7 +47,7 @@ class Record:
     """One finished run, as read back from its folder.
 
     Everything that figures and tables may know of a run. Shapes: M members, T tasks, E evaluations along training,
-    P points of the view (a fixed set of inputs to look at, only where the inputs are one-dimensional), N training
+    P points of the view (a fixed set of inputs to look at, only where there are one or two), N training
     samples of a task, O output features.
     """
 
@@ -155,7 +155,9 @@ class Record:
         (M, E) training loss, `rmse` and `median` (M, E, T), the roots of the mean and of the median squared error,
         `boundaries` (T,) steps done when each task ended, `parameters` (E,) trained by then. Where the inputs are
         one-dimensional also the view: `view_inputs` (P,), `view_targets` (P, O), `predictions` (M, T+1, P, O) after
-        each task, `train_inputs` (M, T, N), `train_targets` (M, T, N, O). Of models with grids `grid_size` (E,) and
+        each task, `train_inputs` (M, T, N), `train_targets` (M, T, N, O); where they are two-dimensional
+        `surface_inputs` (P, 2), `surface_targets` (P, O), `predictions`, and `surface_regions` (T, 2, 2), the lowest
+        and highest inputs of each task's training samples. Of models with grids `grid_size` (E,) and
         `outside` (M, E, L), the share of each layer's inputs outside its grid; of small networks of edges
         `portrait/…`, the functions on the edges at the end (see `kan.portrait`), and `portrait_0/…`, … before each
         pruning and the like.

@@ -299,12 +299,20 @@ def _portrait(run: Run) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _view(curriculum: Curriculum) -> dict[str, np.ndarray[Any, Any]]:
-    """What a picture of one-dimensional tasks needs besides the predictions."""
+    """What a picture of tasks of one or two inputs needs besides the predictions."""
     if curriculum.view is None:
         return {}
+    targets = curriculum.view.targets.cpu().numpy()
+    if curriculum.in_features == 2:
+        bounds = [task.train_inputs[0].aminmax(dim=0) for task in curriculum.tasks]
+        return {
+            "surface_inputs": curriculum.view.inputs.cpu().numpy(),
+            "surface_targets": targets,
+            "surface_regions": np.stack([torch.stack([low, high]).cpu().numpy() for low, high in bounds]),
+        }
     return {
         "view_inputs": curriculum.view.inputs[:, 0].cpu().numpy(),
-        "view_targets": curriculum.view.targets.cpu().numpy(),
+        "view_targets": targets,
         "train_inputs": np.stack([task.train_inputs[..., 0].cpu().numpy() for task in curriculum.tasks], axis=1),
         "train_targets": np.stack([task.train_targets.cpu().numpy() for task in curriculum.tasks], axis=1),
     }

@@ -26,6 +26,7 @@ from typing import Any
 from continual.files import replace_file
 from continual.metrics import METRICS, Summary, summarize
 from continual.records import Record
+from continual.wrapping import wrap_name
 
 SHOWN = ("learned_rmse", "final_rmse", "forgetting", "retention")
 """Metrics of the tables for people; the CSV holds all of them."""
@@ -168,7 +169,8 @@ def text_table(records: Sequence[Record], width: int = 120) -> str:
     widths = [max(len(line) for cells in [titles, *body] for line in cells[i]) for i in range(len(titles))]
     widths[0] = min(widths[0], max(width - sum(widths[1:]) - 2 * len(widths[1:]), 14))
     for cells in body:
-        cells[0] = textwrap.wrap(cells[0][0], widths[0], subsequent_indent="  ") or [""]
+        first, *more = wrap_name(cells[0][0], widths[0] - 2)
+        cells[0] = [first, *(f"  {line}" for line in more)]
 
     height = max(map(len, titles))
     lines = _aligned([[""] * (height - len(title)) + title for title in titles], widths)

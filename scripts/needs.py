@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,9 @@ _A_MEMBER = 20_000
 
 _COPIES = 5
 """Of the parameters while training: themselves, gradients, two moments of Adam, a checkpoint."""
+
+_SAMPLE = 32.0
+"""Bytes of a sample, at least: an input and a target, as they are drawn and as they are trained on."""
 
 _VAST = 10**8
 """From which product of its sizes on a run is first built for one seed, to see what it takes."""
@@ -117,8 +119,9 @@ def check_sizes(values: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: in one line, with the key.
     """
-    for key, size in chain(_integers(values["model"], "model"), _integers(values["curriculum"], "curriculum")):
-        _compare(8.0 * size * len(values["seeds"]), f"{key}={size}, for {len(values['seeds'])} seeds")
+    for group, each in (("model", 8.0), ("curriculum", _SAMPLE)):
+        for key, size in _integers(values[group], group):
+            _compare(each * size * len(values["seeds"]), f"{key}={size}, for {len(values['seeds'])} seeds")
 
 
 def vast(values: Mapping[str, Any]) -> bool:

@@ -83,7 +83,8 @@ class Curriculum:
         tasks: the tasks in the order in which they are learned. Where the order is random, the j-th task of one
             member is another than that of the next.
         input_range: lowest and highest value that any input takes in training or test data.
-        view: where the inputs are one-dimensional, and all tasks are parts of one function: the whole of it.
+        view: where there are one or two inputs, and all tasks are parts of one function: the whole of it; of two inputs
+            on a grid of n × n points, the first input changing fastest.
         scaled_from: for inputs that are scaled to [-1, 1], the interval of each in the units of the function, (I, 2).
 
     Raises:

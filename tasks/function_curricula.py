@@ -44,10 +44,14 @@ def _box(target: TargetFunction) -> tuple[Tensor, Tensor]:
 
 
 def _view(target: TargetFunction) -> View | None:
-    """A look at the whole of a function of one input."""
-    if target.in_features > 1:
+    """A look at the whole of a function of one input or two."""
+    if target.in_features > 2:
         return None
-    seen = torch.linspace(*target.domain[0], 1001, dtype=torch.float64)[:, None]
+    if target.in_features == 1:
+        seen = torch.linspace(*target.domain[0], 1001, dtype=torch.float64)[:, None]
+    else:
+        first, second = (torch.linspace(*sides, 25, dtype=torch.float64) for sides in target.domain)
+        seen = torch.stack([first.repeat(25), second.repeat_interleave(25)], dim=1)
     return View(seen, target.function(seen))
 
 

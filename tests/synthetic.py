@@ -12,6 +12,7 @@ __all__ = [
 ]
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ def write_run(
     wander: float = 0.0,
     diverged: Sequence[int] = (),
     view: bool = True,
+    surface: bool = False,
     parameters: tuple[int, int] = (203, 405),
     flops: int = 406,
     sweep: Mapping[str, Any] | None = None,
@@ -90,6 +92,7 @@ def write_run(
         wander: how far the prediction runs off away from the data last seen.
         diverged: indices of members that diverge in the second half of the training.
         view: whether the record has the arrays of a one-dimensional view.
+        surface: or those of a two-dimensional one.
         parameters: trainable and total parameters.
         flops: FLOPs of a forward pass.
         sweep: the run's values along the sweep's axes.
@@ -135,6 +138,18 @@ def write_run(
             "predictions": predictions[..., None],
             "train_inputs": train_x,
             "train_targets": _peaks(train_x, tasks)[..., None],
+        }
+    if surface:
+        side = np.linspace(-1.0, 1.0, 9)
+        inputs = np.stack([np.tile(side, 9), np.repeat(side, 9)], axis=1)
+        targets = inputs[:, :1] + inputs[:, 1:] ** 2
+        wrong = generator.normal(scale=noise, size=(members, tasks + 1, 81, 1))
+        edges = np.linspace(-1.0, 1.0, tasks + 1)
+        curves |= {
+            "surface_inputs": inputs,
+            "surface_targets": targets,
+            "surface_regions": np.array([[[a, -1.0], [b, 1.0]] for a, b in pairwise(edges)]),
+            "predictions": targets + wrong,
         }
     lost = [m in diverged for m in range(members)]
     fields = {

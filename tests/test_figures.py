@@ -17,8 +17,9 @@ from synthetic import assert_no_word_is_cut_off, five_peaks, grid_depth, toy_fun
 from continual.figures import comparison, matrices, phases, ranking, run_summary, save, sweep, task_curves
 from continual.figures.matrices import compact
 from continual.figures.phases import value_limits
-from continual.figures.scales import metric_scale
+from continual.figures.scales import metric_scale, round_numbers
 from continual.figures.style import band, model_styles, shades
+from continual.figures.surface import Surface
 from continual.figures.view import View
 from continual.metrics import METRICS, summarize
 from continual.records import Record
@@ -456,6 +457,47 @@ def test_figures_leave_the_settings_of_their_caller_alone(records: list[Record])
     assert dict(mpl.rcParams) == before
 
 
+def test_one_task_has_neither_matrix_nor_metrics_of_forgetting(tmp_path: Path) -> None:
+    figure = run_summary(write_run(tmp_path, tasks=1, members=3))
+    texts = [text.get_text() for text in figure.texts]
+    assert "final RMSE ↓" in texts
+    assert not {"learned RMSE ↓", "forgetting ↓", "retention ↑"} & set(texts)
+    assert "after task" not in {axes.get_ylabel() for axes in figure.axes}
+
+
+def test_errors_of_two_inputs_are_maps(tmp_path: Path) -> None:
+    record = write_run(tmp_path, tasks=3, members=3, view=False, surface=True)
+    surface = Surface.of(record)
+    assert surface is not None
+    assert surface.target.shape == (9, 9)
+    x, y = record.curves["surface_inputs"].T
+    np.testing.assert_array_equal(surface.target.ravel(), record.curves["surface_targets"][:, 0])
+    assert (x[1] - x[0] > 0, y[1] - y[0]) == (True, 0.0)
+    errors = np.abs(record.curves["predictions"][:, 1:, :, 0] - record.curves["surface_targets"][:, 0])
+    np.testing.assert_allclose(surface.errors.reshape(3, -1), np.median(errors, axis=0))
+    assert Surface.of(write_run(tmp_path / "flat")) is None
+    titles = [axes.get_title() for axes in run_summary(record).axes]
+    assert titles[:4] == ["target", "error after phase 1", "error after phase 2", "error after phase 3"]
+
+
+def test_axes_of_a_few_round_numbers() -> None:
+    for low, high, count in (
+        (0.02, 2.0, 5),
+        (1e-4, 0.5, 5),
+        (0.11, 0.19, 5),
+        (3e-9, 40.0, 6),
+        (0.9, 1.1, 4),
+        (1, 10, 3),
+    ):
+        places = round_numbers(low, high, count)
+        assert places == sorted(places)
+        assert 2 <= len(places) <= count + 2
+        assert low * 0.999 <= places[0]
+        assert places[-1] <= high * 1.001
+        assert np.log10(high / places[-1]) < 0.5 * np.log10(high / low)  # not all at one end
+        assert np.log10(places[0] / low) < 0.5 * np.log10(high / low)
+
+
 def test_names_are_no_formulas(tmp_path: Path) -> None:
     record = write_run(tmp_path, name="KAN $G$ \\frac_1^", members=2, tasks=2)
     for draw in (phases, matrices, task_curves, comparison, ranking, run_summary):
@@ -468,6 +510,8 @@ def test_no_word_is_cut_off(tmp_path: Path) -> None:
     figures = [draw(dozen) for draw in (phases, matrices, task_curves, ranking)]
     figures += [
         run_summary(dozen[4]),
+        run_summary(write_run(tmp_path / "surface", tasks=3, members=2, view=False, surface=True)),
+        run_summary(write_run(tmp_path / "alone", tasks=1, members=2, view=False, surface=True)),
         sweep(grid_depth(tmp_path / "sweep", (5, 50), (1, 2))),
         comparison(toy_functions(tmp_path / "toy", functions=4, models=3, members=2)),
     ]

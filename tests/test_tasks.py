@@ -122,7 +122,7 @@ def test_a_function_can_be_fitted_on_its_domain(name) -> None:
     assert curriculum.input_range == (min(low for low, _ in target.domain), max(high for _, high in target.domain))
     torch.testing.assert_close(task.test_targets, target.function(task.test_inputs))
     assert task.train_targets.isfinite().all()
-    assert (curriculum.view is not None) == (target.in_features == 1)
+    assert (curriculum.view is not None) == (target.in_features <= 2)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -142,7 +142,8 @@ def test_normalized_inputs_fill_the_unit_box_and_targets_stay(name) -> None:
         torch.testing.assert_close(getattr(b, f"{field}_targets"), getattr(a, f"{field}_targets"), rtol=1e-9, atol=1e-9)
     assert (scaled.view is None) == (plain.view is None)
     if plain.view is not None and scaled.view is not None:
-        assert (float(scaled.view.inputs[0]), float(scaled.view.inputs[-1])) == (-1.0, 1.0)
+        assert scaled.view.inputs[0].tolist() == [-1.0] * scaled.in_features
+        assert scaled.view.inputs[-1].tolist() == [1.0] * scaled.in_features
         if name != "first_digit":  # the view's points lie on its jumps
             torch.testing.assert_close(scaled.view.targets, plain.view.targets)
 
@@ -176,9 +177,14 @@ def test_regions_tile_the_domain_along_one_input(axis) -> None:
         torch.testing.assert_close(task.train_targets[..., 0], task.train_inputs.prod(-1))
 
 
-def test_only_one_dimensional_functions_have_a_view() -> None:
+def test_functions_of_one_and_two_inputs_have_a_view() -> None:
     assert toy_regions(generators(), function="bessel").view is not None
-    assert toy_regions(generators(), function="exp_sin").view is None
+    view = toy_regions(generators(), function="exp_sin").view
+    assert view is not None
+    corners = view.inputs.view(25, 25, 2)[[0, 0, -1, -1], [0, -1, 0, -1]]  # the first input changes fastest
+    assert corners.tolist() == [[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]]
+    torch.testing.assert_close(view.targets, FUNCTIONS["exp_sin"].function(view.inputs))
+    assert toy_regions(generators(), function="two_radii").view is None
 
 
 def test_sequence_shows_different_functions_of_the_same_inputs() -> None:

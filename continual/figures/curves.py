@@ -1,6 +1,6 @@
 """RMSE of every task along training, a panel for each model."""
 
-__all__ = ["curve_limits", "draw_curves", "task_colours", "task_curves"]
+__all__ = ["curve_limits", "draw_curves", "task_colours", "task_curves", "task_labels"]
 
 import textwrap
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from continual.figures.scales import metric_scale
 from continual.figures.style import (
@@ -28,6 +29,7 @@ from continual.figures.style import (
     write_notes,
 )
 from continual.records import Record
+from continual.wrapping import shorten_name, wrap_name
 
 LEGEND = (
     f"Line: median of the seeds, band: {100 * BAND[0]:.0f}–{100 * BAND[1]:.0f} % of them; a line is thick while its "
@@ -79,7 +81,11 @@ def draw_curves(axes: Axes, record: Record, limits: tuple[float, float]) -> None
     scale.apply(axes.yaxis, ticks=5)
     axes.set_xlim(float(step[0]), max(float(step[-1]), float(step[0]) + 1))
     ends = [0, *(int(end) for end in curves["boundaries"])]
-    axes.set_xticks(ends[:: -(-len(ends) // 7)])
+    if len(ends) > 3:
+        axes.set_xticks(ends[:: -(-len(ends) // 7)])
+    else:
+        places = MaxNLocator(6, integer=True).tick_values(0, ends[-1])
+        axes.set_xticks([place for place in places if 0 <= place <= ends[-1]])
 
 
 @styled
@@ -101,7 +107,7 @@ def task_curves(records: Sequence[Record]) -> Figure:
     width = {1: 6.0, 2: 4.2, 3: 3.1, 4: 2.45}[columns]
     height, left, top, gap = 1.25 if len(records) > 1 else 2.2, 0.75, 0.4, 0.3
     between = 0.62
-    labels, colours = _task_labels(records)
+    labels, colours = task_labels(records)
     total = max(left + columns * (width + gap), 5.0)
     across = max(1, min(len(labels), int((total - 0.1) / (0.4 + 0.06 * max(map(len, labels))))))
     notes = textwrap.wrap(LEGEND, int(total / 0.058))
@@ -111,7 +117,7 @@ def task_curves(records: Sequence[Record]) -> Figure:
         row, column = divmod(index, columns)
         axes = panel(figure, left + column * (width + gap), top + row * (height + between), width, height)
         draw_curves(axes, record, limits)
-        title = textwrap.wrap(record.name, int(width / 0.08), max_lines=2, placeholder="…")
+        title = wrap_name(record.name, int(width / 0.08), 2)
         axes.set_title(escape("\n".join(title)), color=styles[record.name].colour, fontweight="bold", pad=3)
         note = diverged_note(record)
         axes.set_xlabel("training steps" + (f" ({note})" if note else ""), labelpad=1)
@@ -131,11 +137,17 @@ def task_curves(records: Sequence[Record]) -> Figure:
     return figure
 
 
-def _task_labels(records: Sequence[Record]) -> tuple[list[str], list[str]]:
-    """Labels and colours for a legend of the tasks: at most eight, and by name where all records have the same."""
+def task_labels(records: Sequence[Record], prefix: str = "task ", longest: int = 32) -> tuple[list[str], list[str]]:
+    """Labels and colours for a legend of the tasks: at most eight, and by name where all records have the same.
+
+    Args:
+        records: whose tasks.
+        prefix: what stands before a task's number.
+        longest: signs of a label.
+    """
     names = max((record.task_names for record in records), key=len)
     same = all(record.task_names == names[: record.R.shape[2]] for record in records)
     shown = sorted({round(place) for place in np.linspace(0, len(names) - 1, min(len(names), 8))})
-    labels = [f"task {i + 1}" + (f": {names[i]}" if same else "") for i in shown]
+    labels = [f"{prefix}{i + 1}" + (f": {names[i]}" if same else "") for i in shown]
     colours = task_colours(len(names))
-    return [escape(textwrap.shorten(each, 32, placeholder="…")) for each in labels], [colours[i] for i in shown]
+    return [escape(shorten_name(each, longest)) for each in labels], [colours[i] for i in shown]

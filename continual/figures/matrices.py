@@ -168,11 +168,11 @@ def matrices(records: Sequence[Record]) -> Figure:
     return figure
 
 
-def draw_scale(figure: Figure, axes: Axes, norm: Normalize) -> None:
+def draw_scale(figure: Figure, axes: Axes, norm: Normalize, label: str = "RMSE", ticks: int = 6) -> None:
     """The colour scale of heat maps, with round numbers."""
     figure.colorbar(mpl.cm.ScalarMappable(norm, "viridis_r"), cax=axes)
     low, high = float(norm.vmin or 0.0), float(norm.vmax or 1.0)
-    metric_scale("final_rmse", np.array([low, high])).apply(axes.yaxis, ticks=6)
+    metric_scale("final_rmse", np.array([low, high])).apply(axes.yaxis, ticks=ticks)
     axes.set_ylim(low, high)
-    axes.set_ylabel("RMSE")
+    axes.set_ylabel(label)
     axes.yaxis.set_label_position("right")

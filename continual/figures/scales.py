@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm, Normalize, SymLogNorm
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike
 
 from continual.metrics import METRICS
@@ -72,7 +72,7 @@ class Scale:
         if self.kind != "linear":
             places = self._ticks(ticks, axis)
             axis.set_major_locator(FixedLocator(places))
-            axis.set_major_formatter(FixedFormatter([format_value(place, 1, smallest=-2) for place in places]))
+            axis.set_major_formatter(FixedFormatter([_written(place) for place in places]))
             axis.set_minor_locator(NullLocator())
             axis.set_minor_formatter(NullFormatter())
 
@@ -90,14 +90,42 @@ class Scale:
         return sorted(kept)
 
 
+_LADDERS = ((1, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5))
+"""First digits of round numbers, those that stand most closely first."""
+
+
 def round_numbers(low: float, high: float, count: int) -> list[float]:
-    """Round numbers in [low, high], both positive: powers of ten evenly spaced, or 1, 2, 5 where these are few."""
+    """Round numbers in [low, high], both positive, at about even distances on a logarithmic axis.
+
+    At most `count` where single digits do, else powers of ten and one more number at each end that they leave bare;
+    evenly spaced ones where low and high are too close for either.
+    """
+    span = float(np.log10(high / low))
+    apart = 0.8 * span / max(count, 1)
     first, last = int(np.ceil(np.log10(low) - 1e-9)), int(np.floor(np.log10(high) + 1e-9))
-    if last - first >= 2:
-        step = -(-(last - first + 1) // count)
-        return [10.0**p for p in range(last, first - 1, -step)][::-1]
-    fine = [d * 10.0**p for p in range(first - 1, last + 1) for d in (1, 2, 5)]
-    return [place for place in fine if low * 0.999 <= place <= high * 1.001][:count]
+
+    def rungs(digits: Sequence[int]) -> list[float]:
+        every = [d * 10.0**p for p in range(first - 1, last + 1) for d in digits]
+        return [place for place in every if low * 0.999 <= place <= high * 1.001]
+
+    for digits in _LADDERS:
+        found = rungs(digits)
+        if 2 <= len(found) <= count and np.diff(np.log10(found)).min() >= apart:
+            return found
+    coarse = rungs(_LADDERS[-1])
+    if len(coarse) < 2:
+        even = MaxNLocator(max(count - 1, 1), steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        return [float(place) for place in even if low <= place <= high]
+    step = -(-(last - first + 1) // max(count, 1))
+    found = [10.0**p for p in range(last, first - 1, -step)][::-1] or coarse[:1]
+    ends = [place for place in (coarse[0], coarse[-1]) if np.abs(np.log10(np.array(found) / place)).min() >= apart]
+    return sorted([*found, *ends])
+
+
+def _written(place: float) -> str:
+    """A tick in as few digits as say it."""
+    digits = next((n for n in (1, 2, 3) if np.isclose(float(f"{place:.{n - 1}e}"), place, rtol=1e-6, atol=0)), 3)
+    return format_value(place, digits, smallest=-2)
 
 
 def metric_scale(metric: str, values: ArrayLike, typical: ArrayLike | None = None) -> Scale:
@@ -139,7 +167,8 @@ def size_axis(axes: Axes, counts: Sequence[float], label: str = "trainable param
     low, high = max(min(counts), 1), max(counts)
     margin = max((high / low) ** 0.05, 1.2)
     low, high = low / margin, high * margin
-    places = round_numbers(low, high, ticks)
+    found = round_numbers(low, high, ticks)
+    places = [place for place in found if place == round(place)] or found  # nothing has half a parameter
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     axes.set_xticks(places, [format_count(place) for place in places])

@@ -4,10 +4,12 @@ __all__ = ["run_summary"]
 
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from continual.figures.curves import curve_limits, draw_curves, task_colours
+from continual.figures.curves import curve_limits, draw_curves, task_labels
 from continual.figures.matrices import draw_matrix, draw_scale, matrix_norm
 from continual.figures.phases import draw_phase, finish, value_limits
 from continual.figures.style import (
@@ -22,16 +24,19 @@ from continual.figures.style import (
     styled,
     write,
 )
+from continual.figures.surface import Surface, draw_error_map, draw_target_map, error_norm
 from continual.figures.view import View
 from continual.metrics import METRICS, summarize
 from continual.records import Record
+from continual.structure import outcome
 from continual.tables import format_count, format_interval
+from continual.wrapping import shorten_name
 
-WIDTH, LEFT = 10.6, 0.55
-LEGEND = (
-    f"Lines: median of the seeds, bands: {100 * BAND[0]:.0f}–{100 * BAND[1]:.0f} % of them; matrix: median, framed the "
-    "task just learned; metrics: mean ± 95 % interval over seeds (Student's t)."
-)
+WIDTH, LEFT, GAP = 10.9, 0.55, 0.09
+LINES = f"Lines: median of the seeds, bands: {100 * BAND[0]:.0f}–{100 * BAND[1]:.0f} % of them; "
+MATRIX = "matrix: median, framed the task just learned; "
+METRIC = "metrics: mean ± 95 % interval over seeds (Student's t)."
+MAPS = "Maps: the target, and the median seed's absolute error, framed where the task just learned has its samples."
 
 
 @styled
@@ -43,58 +48,94 @@ def run_summary(record: Record, among: Sequence[Record] | None = None) -> Figure
         among: all records of its experiment, for the run to have the colour that it has in their figures.
     """
     style = model_styles([*(among or ()), record])[record.name]
-    view = View.of(record)
     T = record.R.shape[2]
-    shown = 0 if view is None else min(T, 8)
-    top = 0.72
-    high = 1.15 if shown else 0.0
-    below = top + (high + 0.75 if shown else 0.1)
-    tall = 2.0
-    figure = sheet(WIDTH, below + tall + 0.75)
+    phases = range(max(0, T - 8), T)  # more tasks than panels: the last ones, which show what is left of the first
+    view, surface = View.of(record), Surface.of(record)
+    top, high, tall = 0.72, 1.15, 2.0
+    below = top + (high + 0.75 if view is not None or surface is not None else 0.1)
+    became = [shorten_name(line, 180) for line in outcome(record).splitlines()]
+    figure = sheet(WIDTH, below + tall + 0.75 + 0.12 * len(became))
     write(figure, 0.12, 0.1, escape(record.name), color=style.colour, fontweight="bold", fontsize=10)
     write(figure, 0.12, 0.3, escape(_facts(record)), color=GREY)
+    notes: list[str] = []
     if view is not None:
-        limits, width = value_limits([view]), (WIDTH - LEFT - 0.15 + 0.09) / shown - 0.09
-        for column in range(shown):
-            # more tasks than panels: the last ones, which show what is left of the first
-            phase = T - shown + column
-            axes = panel(figure, LEFT + column * (width + 0.09), top, width, high)
-            draw_phase(axes, view, phase, style, limits)
-            axes.set_title(f"after phase {phase + 1}", pad=3)
+        notes += view.notes
+        limits = value_limits([view])
+        for column, axes in enumerate(_row(figure, top, high, len(phases), [f"after phase {j + 1}" for j in phases])):
+            draw_phase(axes, view, phases[column], style, limits)
             finish(axes, column == 0, True)
+    elif surface is not None:
+        phases = range(max(0, T - 5), T)
+        notes += [MAPS, *surface.notes]
+        error = error_norm(surface.errors[phases.start :])
+        titles = ["target", *(f"error after phase {j + 1}" if T > 1 else "error at the end" for j in phases)]
+        first, *maps = _row(figure, top, high, len(titles), titles, right=0.8, most=1.6)
+        draw_target_map(first, surface)
+        first.set_ylabel("input 2")
+        for axes, phase in zip(maps, phases, strict=True):
+            draw_error_map(axes, surface, phase, error)
+            axes.tick_params(labelleft=False)
+        for axes in (first, *maps):
+            axes.set_xlabel("input 1", labelpad=1)
+            axes.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
+        last = maps[-1].get_position()
+        draw_scale(figure, panel(figure, last.x1 * WIDTH + 0.08, top, 0.1, high), error, "absolute error", ticks=4)
 
-    norm = matrix_norm([band(record.R, (0.5,))[0]])
-    matrix = panel(figure, LEFT, below, 2.4, tall)
-    draw_matrix(matrix, record, norm, written=T <= 8)
-    matrix.set(xlabel="RMSE on task", ylabel="after task")
-    draw_scale(figure, panel(figure, LEFT + 2.48, below, 0.1, tall), norm)
-
-    curves = panel(figure, 4.35, below, 3.6, tall)
+    several = T > 1
+    if several:
+        norm = matrix_norm([band(record.R, (0.5,))[0]])
+        matrix = panel(figure, LEFT, below, 2.4, tall)
+        draw_matrix(matrix, record, norm, written=T <= 8)
+        matrix.set(xlabel="RMSE on task", ylabel="after task")
+        draw_scale(figure, panel(figure, LEFT + 2.48, below, 0.1, tall), norm)
+    left = 4.35 if several else LEFT
+    curves = panel(figure, left, below, (7.75 if several else 9.2) - left, tall)
     draw_curves(curves, record, curve_limits([record]))
     curves.set(xlabel="training steps", ylabel="test RMSE, units of the target")
-    colours = task_colours(T)
-    picked = range(0, T, -(-T // 10))
-    curves.legend(
-        [Line2D([], [], color=colours[j], linewidth=2) for j in picked],
-        [str(j + 1) for j in picked],
-        title="task",
-        title_fontsize=6.5,
-        fontsize=6.5,
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.03),
-        handlelength=1.0,
-        borderaxespad=0.2,
-        labelspacing=0.25,
-    )
-    for line, (name, label) in enumerate(METRICS.items()):
+    if several:
+        labels, colours = task_labels([record], prefix="", longest=24)
+        curves.legend(
+            [Line2D([], [], color=colour, linewidth=2) for colour in colours],
+            labels,
+            title="task",
+            title_fontsize=6.5,
+            fontsize=6.5,
+            loc="upper left",
+            bbox_to_anchor=(1.0, 1.03),
+            handlelength=1.0,
+            borderaxespad=0.2,
+            labelspacing=0.25,
+            alignment="left",
+        )
+    for line, name in enumerate(METRICS if several else ("final_rmse",)):  # one task: nothing to forget or to pass on
         height = below + 0.05 + 0.33 * line
-        write(figure, 8.75, height, label, color=GREY, fontsize=6.5)
-        write(figure, 8.75, height + 0.12, format_interval(summarize(record.metrics[name])), fontsize=8)
-    notes = [LEGEND, *(view.notes if view is not None else ("No view: the inputs are not one-dimensional.",))]
-    if 0 < shown < T:
-        notes.append(f"The last {shown} of {T} phases are drawn.")
-    write(figure, 0.12, below + tall + 0.45, "\n".join([notes[0], " ".join(notes[1:])]), fontsize=6.5)
+        write(figure, 9.45, height, METRICS[name], color=GREY, fontsize=6.5)
+        write(figure, 9.45, height + 0.12, format_interval(summarize(record.metrics[name])), fontsize=8)
+    if (view is not None or surface is not None) and len(phases) < T:
+        notes.append(f"The last {len(phases)} of {T} phases are drawn.")
+    legend = LINES + (MATRIX if several else "") + METRIC
+    write(figure, 0.12, below + tall + 0.45, escape("\n".join([*became, legend, " ".join(notes)])), fontsize=6.5)
     return figure
+
+
+def _row(
+    figure: Figure,
+    top: float,
+    height: float,
+    places: int,
+    titles: Sequence[str],
+    *,
+    right: float = 0.15,
+    most: float = WIDTH,
+) -> list[Axes]:
+    """Panels side by side, as wide as that many fill the sheet, but for a margin at its right."""
+    width = min((WIDTH - LEFT - right + GAP) / places - GAP, most)
+    found = []
+    for column, title in enumerate(titles):
+        axes = panel(figure, LEFT + column * (width + GAP), top, width, height)
+        axes.set_title(title, pad=3)
+        found.append(axes)
+    return found
 
 
 def _facts(record: Record) -> str:
