@@ -24,7 +24,7 @@ COMMAND = "python -m scripts.train +experiment=five_peaks 'model.name=<x> & y'"
 class Reader(HTMLParser):
     """Collects tags with their attributes, and sees that they are closed in order."""
 
-    VOID = frozenset({"meta", "img", "br"})
+    VOID = frozenset({"meta", "img", "br", "wbr"})
 
     def __init__(self) -> None:
         super().__init__()

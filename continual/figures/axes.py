@@ -3,7 +3,6 @@
 __all__ = ["SweepAxis"]
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from matplotlib.axes import Axes
 
 from continual.figures.style import escape
 from continual.records import Record
+from continual.wrapping import wrap_name
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SweepAxis:
     def label(self, value: Any, width: int = 28, lines: int = 1) -> str:
         """A value as it is written, in at most so many lines of so many characters."""
         text = "none" if value is None else f"{value:g}" if _is_number(value) else str(value)
-        return escape(textwrap.fill(text, max(width, 4), max_lines=lines, placeholder="…"))
+        return escape("\n".join(wrap_name(text, max(width, 4), lines)))
 
     def labels(self, values: Sequence[Any], inches: float) -> list[str]:
         """Labels that fit side by side below a panel of that width."""

@@ -30,6 +30,7 @@ from continual.figures.style import (
 )
 from continual.metrics import Summary, summarize
 from continual.records import Record
+from continual.wrapping import wrap_name
 
 LINE, SPACE = 0.19, 0.6
 """Inches a model, and lines left free between groups."""
@@ -88,7 +89,7 @@ def comparison(records: Sequence[Record], group: str | Sequence[str] = "function
             axes.axhline(places[g * len(models)] - 0.5 - SPACE / 2, color=GREY, linewidth=0.5, clip_on=False)
         x += width + gap
     for g, place in enumerate(runs):
-        text = textwrap.fill(" · ".join("none" if part is None else str(part) for part in place), 28, max_lines=3)
+        text = "\n".join(wrap_name(" · ".join("none" if part is None else str(part) for part in place), 28, 3))
         middle = places[g * len(models)] + (len(models) - 1) / 2
         write(figure, 0.12, top + LINE * (middle + 0.6), escape(text), va="center", fontweight="bold")
     legend(

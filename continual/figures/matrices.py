@@ -2,7 +2,6 @@
 
 __all__ = ["draw_cells", "draw_matrix", "matrices", "matrix_norm"]
 
-import textwrap
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -28,6 +27,7 @@ from continual.figures.style import (
 )
 from continual.records import Record
 from continual.tables import format_value
+from continual.wrapping import wrap_name
 
 METRICS_SHOWN = ("forgetting", "learned_rmse", "final_rmse")
 CELL, LINE = 0.4, 0.18
@@ -112,8 +112,9 @@ def matrices(records: Sequence[Record]) -> Figure:
     columns = max(1, min(len(records), 4, int(10.8 / (width + 0.55))))
     lines = -(-len(records) // columns)
     line = 0.25 if len(records) > 6 else 0.32
-    top = 0.4
-    maps = lines * (height + 0.68)
+    above = 0.12 * max(0, max(len(wrap_name(record.name, int(width / 0.075), 3)) for record in records) - 2)
+    top, gap = 0.4 + above, 0.68 + above
+    maps = lines * (height + gap)
     total = max(columns * (width + 0.55) + 1.0, 10.6)
     figure = sheet(total, top + maps + 0.1 + line * (len(records) + 0.2) + 0.8)
     write(
@@ -125,9 +126,9 @@ def matrices(records: Sequence[Record]) -> Figure:
 
     for index, record in enumerate(records):
         row, column = divmod(index, columns)
-        axes = panel(figure, 0.45 + column * (width + 0.55), top + 0.15 + row * (height + 0.68), width, height)
+        axes = panel(figure, 0.45 + column * (width + 0.55), top + 0.15 + row * (height + gap), width, height)
         draw_matrix(axes, record, norm, written=written)
-        name = textwrap.wrap(record.name, int(width / 0.075), max_lines=2, placeholder="…")
+        name = wrap_name(record.name, int(width / 0.075), 3)
         colour = styles[record.name].colour
         axes.set_title(escape("\n".join(name)), color=colour, fontweight="bold", pad=3)
         if column == 0:
@@ -145,7 +146,7 @@ def matrices(records: Sequence[Record]) -> Figure:
         draw_intervals(axes, metric, values, [styles[record.name] for record in records])
         if index == 0:
             for place, record in enumerate(records):
-                name = textwrap.wrap(record.name, 34, max_lines=2, placeholder="…")
+                name = wrap_name(record.name, 34, 2)
                 axes.annotate(
                     escape("\n".join(name)),
                     (0.0, place),

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from continual.figures.style import band, escape, legend, panel, sheet, write_notes
+from continual.wrapping import shorten_name, wrap_name
 
 Entry = tuple[Artist, str]
 """A line of the legend: how it looks, and its text."""
@@ -50,7 +51,7 @@ def panel_sheet(
     down = -(-count // across)
     total = max(LEFT + across * (size[0] + gap[0]) - gap[0] + 0.2, NARROWEST)
     lines = textwrap.wrap(notes, int(total / 0.058))
-    labels = [textwrap.shorten(text, 72, placeholder="…") for _, text in entries]
+    labels = [shorten_name(text, 72) for _, text in entries]
     columns = max(1, min(len(labels), int(total / (0.45 + 0.064 * max(map(len, labels), default=1)))))
     below = 0.17 * -(-len(labels) // columns)
     high = top + down * (size[1] + gap[1]) - gap[1] + 0.45
@@ -67,7 +68,7 @@ def panel_sheet(
 
 def label_panel(axes: Axes, title: str, width: float, head: float = 0.0) -> None:
     """A title of at most two lines above a panel of that width, `head` inches above it."""
-    lines = textwrap.wrap(title, int(width / 0.062), max_lines=2, placeholder="…")
+    lines = wrap_name(title, int(width / 0.062), 2)
     axes.set_title(escape("\n".join(lines)), pad=4 + 72 * head)
 
 

@@ -30,6 +30,7 @@ from continual.figures.view import View
 from continual.metrics import summarize
 from continual.records import Record
 from continual.tables import format_count, format_interval, format_value
+from continual.wrapping import wrap_name
 
 LEFT, RIGHT, BOTTOM, GAP = 1.75, 1.05, 0.5, 0.09
 DOTS = 30
@@ -156,7 +157,7 @@ def phases(records: Sequence[Record]) -> Figure:
     total = LEFT + RIGHT + T * width + (T - 1) * GAP
     lines = [line for note in notes for line in textwrap.wrap(note, int(total / 0.058))]
     titles = [
-        textwrap.fill(f"phase {i + 1}: {name}", int(width / 0.068), max_lines=2, placeholder="…")
+        "\n".join(wrap_name(f"phase {i + 1}: {name}", int(width / 0.068), 2))
         for i, name in enumerate(shown[0][0].task_names)
     ]
     top = 0.3 if all("\n" not in title for title in titles) else 0.42
@@ -205,7 +206,7 @@ def phases(records: Sequence[Record]) -> Figure:
 
 
 def _row_label(figure: Figure, middle: float, name: str, colour: str, below: str) -> None:
-    lines = textwrap.wrap(name, 21, max_lines=3, placeholder="…") or [""]
+    lines = wrap_name(name, 21, 3)
     top = middle - 0.5 * (0.125 * len(lines) + (0.12 if below else 0))
     write(figure, 0.12, top, escape("\n".join(lines)), color=colour, fontweight="bold", linespacing=1.15)
     if below:

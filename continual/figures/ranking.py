@@ -27,6 +27,7 @@ from continual.figures.style import (
 from continual.metrics import summarize
 from continual.records import Record
 from continual.tables import format_count, format_interval
+from continual.wrapping import shorten_name
 
 LINE, NAME = 0.36, 48
 """Inches a run, and the most characters of its name."""
@@ -97,7 +98,7 @@ def _label(axes: Axes, place: int, record: Record, style: ModelStyle) -> None:
         diverged_note(record),
     ]
     left: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
-    name = escape(textwrap.shorten(record.name, NAME, placeholder="…"))
+    name = escape(shorten_name(record.name, NAME))
     axes.annotate(name, (0.0, place), xytext=(-8, 1), va="bottom", color=style.colour, fontweight="bold", **left)
     below = " · ".join(fact for fact in facts if fact)
     axes.annotate(below, (0.0, place), xytext=(-8, -1), va="top", fontsize=6.5, **left)

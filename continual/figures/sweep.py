@@ -121,7 +121,7 @@ def sweep(
         return message("Nothing to draw: there are no runs.")
     plan = _Plan.of(records, axes or _axes(records))
     wide = min(max(0.42 * len(plan.first.values), 2.5), 5.0)
-    high = max(0.2 * len(plan.second.values), 0.4)
+    high = max(0.3 * len(plan.second.values), 0.6)
     left, top, gap, lines, between = 0.95, 0.3, 0.95, 1.8, 0.55
     maps = len(plan.families) * (high + 0.32) + 0.35
     total = left + len(metrics) * (wide + gap) - gap + 0.2
