@@ -92,11 +92,17 @@ def draw_phase(axes: Axes, view: View, phase: int, style: ModelStyle, limits: tu
         (median < limits[0], limits[0], "v", median.min()),
     ):
         if outside.any():
-            _mark_exit(axes, view.x, outside, edge, mark, style.colour, float(extreme))
+            drawn = (np.stack([median, view.target]) - limits[0]) / reach
+            _mark_exit(axes, view.x, outside, edge, mark, style.colour, float(extreme), drawn)
 
 
-def _mark_exit(axes: Axes, x: Array, outside: Array, edge: float, mark: str, colour: str, extreme: float) -> None:
-    """A bar along the edge where the curve is beyond it, a triangle amid each stretch, and its extreme once."""
+def _mark_exit(
+    axes: Axes, x: Array, outside: Array, edge: float, mark: str, colour: str, extreme: float, drawn: Array
+) -> None:
+    """A bar along the edge where the curve is beyond it, a triangle amid each stretch, and its extreme once.
+
+    The number stands where the fewest lines run, of which `drawn` has the heights as shares of the panel's, (lines, P).
+    """
     steps = np.diff(np.concatenate([[0], outside.astype(int), [0]]))
     stretches = list(zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1) - 1, strict=True))
     line = np.where(outside, edge, np.nan)
@@ -104,10 +110,15 @@ def _mark_exit(axes: Axes, x: Array, outside: Array, edge: float, mark: str, col
     middles = [0.5 * (x[first] + x[last]) for first, last in stretches]
     axes.plot(middles, [edge] * len(middles), mark, color=colour, markersize=4.5, clip_on=False, zorder=5)
     first, last = max(stretches, key=lambda stretch: stretch[1] - stretch[0])
-    place = (0.5 * (x[first] + x[last]) - x[0]) / (x[-1] - x[0])
+    amid = (0.5 * (x[first] + x[last]) - x[0]) / (x[-1] - x[0])
+    from_edge = 1.0 - drawn if mark == "^" else drawn
+    inside = ((from_edge > 0.0) & (from_edge < 0.25)).any(axis=0)
+    across = (x - x[0]) / (x[-1] - x[0])
+    places = [min(max(amid + shift, 0.13), 0.87) for shift in (0.0, 0.15, -0.15, 0.25, -0.25)]
+    place = min(places, key=lambda place: float(inside[np.abs(across - place) < 0.11].mean()))
     axes.annotate(
         format_value(extreme, 2),
-        (min(max(place, 0.13), 0.87), 1.0 if mark == "^" else 0.0),
+        (place, 1.0 if mark == "^" else 0.0),
         xycoords="axes fraction",
         xytext=(0, -4 if mark == "^" else 4),
         textcoords="offset points",
