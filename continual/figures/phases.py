@@ -112,7 +112,7 @@ def _mark_exit(
     first, last = max(stretches, key=lambda stretch: stretch[1] - stretch[0])
     amid = (0.5 * (x[first] + x[last]) - x[0]) / (x[-1] - x[0])
     from_edge = 1.0 - drawn if mark == "^" else drawn
-    inside = ((from_edge > 0.0) & (from_edge < 0.25)).any(axis=0)
+    inside = np.asarray(((from_edge > 0.0) & (from_edge < 0.25)).any(axis=0))
     across = (x - x[0]) / (x[-1] - x[0])
     places = [min(max(amid + shift, 0.13), 0.87) for shift in (0.0, 0.15, -0.15, 0.25, -0.25)]
     place = min(places, key=lambda place: float(inside[np.abs(across - place) < 0.11].mean()))

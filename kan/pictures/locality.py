@@ -118,13 +118,12 @@ def plot_locality(moves: Sequence[Move], x_range: tuple[float, float] = (-1.0, 1
     x = low + (high - low) * (np.arange(POINTS) + 0.5) / POINTS
     curves = [moved(move, x) for move in moves]
     width, gap, heights = 2.15, 0.22, (1.45, 0.95)
-    figure = sheet(0.62 + len(moves) * (width + gap), 3.85)
+    figure = sheet(0.72 + len(moves) * (width + gap), 3.85)
     limits = _limits([each for pair in curves for each in pair]), _limits([after - before for before, after in curves])
     for column, (move, (before, after)) in enumerate(zip(moves, curves, strict=True)):
-        left = 0.55 + column * (width + gap)
+        left = 0.65 + column * (width + gap)
         write(figure, left, 0.14, escape(move.name), fontweight="bold", color=move.colour)
-        what = f"{move.parameter}{list(move.index)} {'+' if move.amount >= 0 else '−'} {number(abs(move.amount))}"
-        write(figure, left, 0.30, escape(what), fontsize=SIZE - 1, color=GREY)
+        write(figure, left, 0.30, escape(_in_words(move)), fontsize=SIZE - 1, color=GREY)
         upper = panel(figure, left, 0.55, width, heights[0])
         lower = panel(figure, left, 0.55 + heights[0] + 0.14, width, heights[1])
         difference = after - before
@@ -149,7 +148,7 @@ def plot_locality(moves: Sequence[Move], x_range: tuple[float, float] = (-1.0, 1
         if column == 0:
             for axes, label in ((upper, "output"), (lower, "difference")):
                 axes.set_ylabel(label)
-                axes.yaxis.set_label_coords(-0.1, 0.5)
+                axes.yaxis.set_label_coords(-0.16, 0.5)
         text = f"{_percent(moved_share(before, after))} of the domain moved"
         layer = _spline_layer(move)
         if layer is not None:
@@ -161,6 +160,24 @@ def plot_locality(moves: Sequence[Move], x_range: tuple[float, float] = (-1.0, 1
         lines = "\n".join(fitted(text, 0.97 * width, SIZE - 1))
         write(figure, left, 3.36, lines, fontsize=SIZE - 1, linespacing=1.3, gid="share")
     return figure
+
+
+_WORDS = {
+    "coefficients": "coefficient",
+    "spline_scale": "scale of a spline",
+    "base_weight": "weight of the base",
+    "weights": "weight",
+    "biases": "bias",
+}
+
+
+def _in_words(move: Move) -> str:
+    """What is moved, and by how much: "a coefficient of layer 1, raised by 0.8"."""
+    parts = move.parameter.split(".")
+    numbers = [int(part) for part in parts if part.isdigit()]
+    kind = next((_WORDS[part] for part in reversed(parts) if part in _WORDS), parts[-1])
+    where = f" of layer {numbers[0] + 1}" if numbers else ""
+    return f"a {kind}{where}, {'raised' if move.amount >= 0 else 'lowered'} by {number(abs(move.amount))}"
 
 
 def _percent(share: float) -> str:

@@ -61,7 +61,7 @@ def plot_spline_curve(
     figure = sheet(7.2, 2.8)
     axes = panel(figure, 0.45, 0.4, 6.55, 2.1)
     _draw_spline(axes, knots, c, spline_order, (min(0.0, c.min()), max(0.0, c.max())))
-    axes.legend(*once(axes), loc="lower left", ncols=4, handlelength=1.6, columnspacing=1.8, bbox_to_anchor=(0, 1.0))
+    axes.legend(*once(axes), loc="lower left", ncols=5, handlelength=1.4, columnspacing=1.2, bbox_to_anchor=(0, 1.0))
     return figure
 
 
@@ -90,10 +90,10 @@ def plot_refinement(
     x = np.linspace(*grid_range, 2001, dtype=np.float64)
     difference = np.abs(values_at(x, fine, spline_order) @ finer - values_at(x, coarse, spline_order) @ c).max()
     bound = int(np.floor(np.log10(max(float(difference), 1e-300)))) + 1
-    figure = sheet(7.2, 4.4)
+    figure = sheet(7.2, 4.7)
     low, high = min(0.0, c.min(), finer.min()), max(0.0, c.max(), finer.max())
     for row, (knots, values) in enumerate(((coarse, c), (fine, finer))):
-        axes = panel(figure, 0.45, 0.35 + 2.05 * row, 6.55, 1.65)
+        axes = panel(figure, 0.45, 0.6 + 2.05 * row, 6.55, 1.65)
         _draw_spline(axes, knots, values, spline_order, (low, high))
         text = f"G = {(row + 1) * grid_size} intervals, {len(values)} coefficients"
         if row:
@@ -101,6 +101,10 @@ def plot_refinement(
         axes.set_title(text, loc="left", fontweight="bold", pad=5)
         margin = 1.5 * float(coarse[1] - coarse[0])
         axes.set_xlim(grid_range[0] - margin, grid_range[1] + margin)
+    lines, labels = once(axes)
+    figure.legend(
+        lines, labels, loc="upper left", bbox_to_anchor=(0.05, 1.0), ncols=5, handlelength=1.4, columnspacing=1.2
+    )
     return figure
 
 
@@ -124,9 +128,10 @@ def _draw_spline(axes: Axes, knots: torch.Tensor, c: Array, spline_order: int, r
         colour = CYCLE[1 + i % (len(CYCLE) - 1)]
         alive = (x >= t[i] - slack) & (x <= t[i + spline_order + 1] + slack)
         axes.fill_between(x[alive], line[alive], color=colour, alpha=0.16, linewidth=0)
-        axes.plot(x[alive], line[alive], color=colour, linewidth=0.9, gid=f"term {i}", label="$c_i B_i$")
+        axes.plot(x[alive], line[alive], color=colour, linewidth=0.9, gid=f"term {i}", label="$c_i B_i$, a colour each")
     inside = (x >= t[spline_order] - slack) & (x <= t[-1 - spline_order] + slack)
-    axes.plot(x, terms.sum(-1), color=BLUE, linewidth=0.9, linestyle=(0, (2, 1.5)), zorder=3)
+    outside = r"$\Sigma_i \, c_i B_i$ outside the grid"
+    axes.plot(x, terms.sum(-1), color=BLUE, linewidth=0.9, linestyle=(0, (2, 1.5)), zorder=3, label=outside)
     axes.plot(
         x[inside],
         terms.sum(-1)[inside],

@@ -22,7 +22,7 @@ FORMULA_STYLE = """
 body { max-width: 58rem; }
 .formula { margin: .8rem 0 .9rem; overflow-x: auto; } .formula svg { display: block; }
 figure { margin: 1rem 0 .5rem; }
-nav ol { columns: 2; max-width: 44rem; }
+nav ol { columns: 17rem 2; max-width: 44rem; }
 """
 OPENING = (
     "A Kolmogorov–Arnold network (KAN) has no fixed activation functions: every connection holds a function of one "
