@@ -37,7 +37,7 @@ def panel_sheet(
     Args:
         count: panels.
         across: of them in a row.
-        size: of one, in inches.
+        size: of one, in inches; wider where a few would leave the sheet blank.
         gap: between them, in inches; that below a row has room for its labels and the next row's titles.
         entries: the legend; a dollar sign begins a formula.
         notes: how to read the figure.
@@ -49,7 +49,9 @@ def panel_sheet(
     across = max(1, min(across, count))
     top, gap = TOP + head, (gap[0], gap[1] + head)
     down = -(-count // across)
-    total = max(LEFT + across * (size[0] + gap[0]) - gap[0] + 0.2, NARROWEST)
+    filling = (NARROWEST - LEFT - 0.2 + gap[0]) / across - gap[0]  # few panels are wider, not half of a sheet
+    size = max(size[0], filling), size[1]
+    total = LEFT + across * (size[0] + gap[0]) - gap[0] + 0.2
     lines = textwrap.wrap(notes, int(total / 0.058))
     labels = [shorten_name(text, 72) for _, text in entries]
     columns = max(1, min(len(labels), int(total / (0.45 + 0.064 * max(map(len, labels), default=1)))))

@@ -68,7 +68,7 @@ def draw_network(
         portrait: what `kan.portrait.portrait` returns; other arrays beside it do not matter.
         member: which of the M members, counted from 0.
         input_names: one a input; x₁, x₂, … by default. A dollar sign is a dollar sign.
-        output_names: one a output; none by default.
+        output_names: one a output; y, or y₁, y₂, … by default.
         title: above the picture, one line or several.
         formulas: text for edges that follow a formula; they are drawn in green.
         show_pruned: leave the places of pruned edges, with a faint frame, instead of closing ranks.
@@ -138,6 +138,10 @@ def plot_network(model: EdgeNetwork, x: Tensor, **settings: Any) -> Figure:
     return draw_network(portrait(model, x), **settings)
 
 
+def _outputs(count: int) -> list[str]:
+    return ["$y$"] if count == 1 else [f"$y_{{{o + 1}}}$" for o in range(count)]
+
+
 def _network(item: Panel, show_pruned: bool, beta: float, max_edges: int, width: float) -> Network:
     """One panel, checked and placed."""
     arrays = item.portrait
@@ -166,7 +170,7 @@ def _network(item: Panel, show_pruned: bool, beta: float, max_edges: int, width:
     ends = len(l1[0]), l1[-1].shape[1]
     names = (
         _names("input", item.input_names, [f"$x_{{{i + 1}}}$" for i in range(ends[0])]),
-        _names("output", item.output_names, [""] * ends[1]),
+        _names("output", item.output_names, _outputs(ends[1])),
     )
     return Network(
         x=layers("x"),
