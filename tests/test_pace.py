@@ -160,12 +160,20 @@ def test_runtime_shows_one_seed_and_its_ratio_to_the_mlp_of_equal_parameters(bla
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([[*columns, "median_ms"], *rows])
     figure = runtime(runs, thresholds=(0.1,), peers=str(table))
+    assert "pykan 1 2,5,1" not in {drawn.get_gid() for drawn in figure.axes[0].lines}
+    np.testing.assert_allclose(line(figure.axes[2], "pykan 1 2,5,1").get_ydata(), [15.0])
+    assert "in ratios only, since the runs were made on another machine" in texts(figure)
+
+    here = f"{runs[0].fields['device']}, AVX2; torch 2.9.1, Python 3.11.7"
+    with table.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([[*columns, "median_ms"], *([here, *row[1:]] for row in rows)])
+    figure = runtime(runs, thresholds=(0.1,), peers=str(table))
     steps, _, ratios = figure.axes
     np.testing.assert_allclose(line(steps, "pykan 1 2,5,1").get_xydata(), [[210, 0.03]])
     np.testing.assert_allclose(line(ratios, "pykan 1 2,5,1").get_ydata(), [15.0])
     np.testing.assert_allclose(line(ratios, "KAN 1 2,5,1").get_ydata(), [2.0, 0.5])  # from the runs, not the table
-    assert "a machine" in texts(figure)
-    assert "another" not in texts(figure)
+    assert here in texts(figure)
+    assert "another machine" not in texts(figure)
 
 
 def test_no_word_of_either_figure_is_cut_off(blank) -> None:

@@ -98,17 +98,25 @@ def runtime(
     stepped = [record for record in known if record.sweep["optimizer"] == step_optimizer]
     followed = [record for record in known if record.sweep["optimizer"] == error_optimizer]
     steps = [_point(record, seconds_per_step(record)) for record in stepped]
-    others, hardware = _read_peers(peers, steps)
-    ratios = [*_ratios(steps), *_ratios([point for point in others if point.contender not in ("KAN", "dense KAN")])]
-    others = [point for point in others if point.contender not in OWN]
+    benchmarks = _read_peers(peers, steps)
+    ratios = _ratios(steps)
+    for found in benchmarks.values():  # a ratio is of two times on one machine
+        ratios += _ratios([point for point in found if point.contender not in ("KAN", "dense KAN")])
+    devices = {str(record.fields.get("device")) for record in stepped}
+    others = [
+        point
+        for machine, points in benchmarks.items()
+        for point in points
+        if point.contender not in OWN and all(machine.startswith(device) for device in devices)
+    ]
     reached = [[_point(record, seconds_to(record, level)) for record in followed] for level in thresholds]
-    looks = _looks([*steps, *others, *(point for level in reached for point in level)])
+    looks = _looks([*steps, *others, *ratios, *(point for level in reached for point in level)])
 
     left, top, wide, high, gap = 0.6, 0.32, 2.5, 2.5, 0.62
     total = left + (2 + len(thresholds)) * (wide + gap) - gap + 0.75
     notes = [
         line
-        for text in _notes(ratios, reached, thresholds, claim, hardware, bool(others))
+        for text in _notes(ratios, reached, thresholds, claim, list(benchmarks), bool(others))
         for line in textwrap.wrap(text, int(total / 0.058))
     ]
     foot = 0.4 + 0.2 + 0.12 * len(notes) + 0.2
@@ -170,13 +178,12 @@ def _point(record: Record, seconds: float | None) -> _Point:
     )
 
 
-def _read_peers(path: str | None, like: Sequence[_Point]) -> tuple[list[_Point], str]:
-    """Step times of one member from a benchmark's table, where it has shapes and grids of `like`; and its machine."""
+def _read_peers(path: str | None, like: Sequence[_Point]) -> dict[str, list[_Point]]:
+    """Step times of one member from a benchmark's table, where it has shapes and grids of `like`, by machines."""
     if path is None or not Path(path).is_file():
-        return [], ""
+        return {}
     wanted = {(point.shape, point.grid) for point in like}
-    found: list[_Point] = []
-    machines: dict[str, None] = {}
+    found: dict[str, list[_Point]] = {}
     with Path(path).open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             shape = tuple(int(size) for size in row["layer_sizes"].split("-"))
@@ -185,9 +192,9 @@ def _read_peers(path: str | None, like: Sequence[_Point]) -> tuple[list[_Point],
             if single and (shape, grid) in wanted:
                 family = contender if contender not in OWN else contender.removeprefix("dense ")
                 seconds = float(row["median_ms"]) / 1e3
-                found.append(_Point(contender, family, shape, grid, 1, int(row["parameters"]), seconds))
-                machines[row["hardware"]] = None
-    return found, " / ".join(machines)
+                point = _Point(contender, family, shape, grid, 1, int(row["parameters"]), seconds)
+                found.setdefault(row["hardware"], []).append(point)
+    return found
 
 
 def _ratios(points: Sequence[_Point]) -> list[_Point]:
@@ -266,8 +273,8 @@ def _notes(
     reached: Sequence[Sequence[_Point]],
     thresholds: Sequence[float],
     claim: float,
-    hardware: str,
-    peered: bool,
+    machines: Sequence[str],
+    here: bool,
 ) -> list[str]:
     texts = []
     parts = []
@@ -292,6 +299,10 @@ def _notes(
         "Step: median over the stretches between evaluations, the first left out. Runs came one after the other; "
         "docs/benchmark.md has times taken in turns. Lines join grids of one shape."
     )
-    if peered:
-        texts.append(f"Other implementations: benchmark of one seed and one thread, their own parameters, {hardware}.")
+    if machines:
+        where = "" if here else "; in ratios only, since the runs were made on another machine"
+        texts.append(
+            "Other implementations: benchmark of one seed and one thread, their own parameters, "
+            f"{' / '.join(machines)}{where}."
+        )
     return texts
