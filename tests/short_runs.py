@@ -47,6 +47,13 @@ CONFIGS: dict[str, list[str]] = {
     ],
     "domain_extension": [*_SMALL, "model.grid_range=[-1,-0.5]", "adaptation=domain_extension"],
     "pruning": [*_SMALL, "adaptation=pruning", "adaptation.pruning.at=2", "penalty=sparsity"],
+    "symbols": [
+        *_SMALL,
+        "adaptation=symbols",
+        "adaptation.symbols.at=2",
+        'adaptation.symbols.operation.library=["x","sin"]',
+        "adaptation.symbols.operation.r2_threshold=0.0",
+    ],
     "mlp": ["model=mlp", "model.width=3"],
     "spline_mlp": ["model=spline_mlp", "model.width=3", "model.grid_size=4"],
     "rbf": ["model=kan_rbf", *_SMALL],
