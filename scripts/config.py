@@ -37,7 +37,7 @@ from continual.run import Run
 from continual.stepping import Penalty, TrainingStep
 from continual.strategies import Strategy
 from continual.trackers import RunInfo, Tracker
-from continual.training import MakeOptimizer, Settings, make_optimizer
+from continual.training import MakeOptimizer, Settings, check_members, make_optimizer
 from continual.versions import own_sources
 from scripts.needs import Needs, check_seeds, check_sizes, guarded, needs_of, shown_bytes, vast
 from scripts.schema import ConfigError, check_config
@@ -249,6 +249,7 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
             _check_range(model, curriculum.input_range)
         make = _partial(values["optimizer"])
         optimizer = make_optimizer(make, model)
+        check_members(make)
         needs = needs_of(model, curriculum, settings, optimizer, adaptations, members or len(seeds))
         needs.check()
         switch_at = getattr(optimizer, "switch_at", 0)

@@ -23,7 +23,7 @@ SECONDS = 20
 GROUPS = {
     "model": ("kan", "kan_local", "kan_rbf", "kan_chebyshev", "kan_fourier", "mlp", "mlp_matched", "spline_mlp"),
     "curriculum": ("gaussian_peaks", "function", "toy_regions", "toy_sequence"),
-    "optimizer": ("adam", "sgd", "lbfgs", "adam_lbfgs", "levenberg_marquardt"),
+    "optimizer": ("adam", "sgd", "lbfgs", "adam_lbfgs", "levenberg_marquardt", "rmsprop"),
     "strategy": ("finetune", "cumulative"),
     "adaptation": ("none", "grid_update", "grid_schedule", "domain_extension", "pruning", "symbols"),
     "penalty": ("none", "sparsity"),

@@ -291,6 +291,9 @@ MISTAKES = [
     (["model.grid_size=5", "-m"], "flags come first: -m before model.grid_size=5"),
     (["--foo"], "unrecognized arguments: --foo; --help shows what there is"),
     (["-m", "model.grid_size=range(3,1)"], "the sweep has no runs: model.grid_size has no values"),
+    (["optimizer=rmsprop", "optimizer._target_=torch.optim.Adafactor"], "Adafactor mixes members"),
+    (["optimizer=rmsprop", "optimizer._target_=torch.optim.LBFGS"], "LBFGS can't train a stack of members"),
+    (["optimizer=rmsprop", "optimizer._target_=torch.optim.SparseAdam"], "SparseAdam can't train a stack of members"),
     (["model.engine=triton"], "engine 'triton' needs float32 or float64 on a CUDA device"),
 ]
 

@@ -12,7 +12,7 @@ from continual.lbfgs import LBFGS
 from continual.metrics import forgetting
 from continual.models import parameter_counts
 from continual.strategies import Cumulative, FineTune
-from continual.training import Settings, make_optimizer, train
+from continual.training import Settings, check_members, make_optimizer, train
 from kan import KAN
 from mlp_baselines import MLP
 from tasks import gaussian_peaks, toy_regions
@@ -258,3 +258,16 @@ def test_bad_settings_are_refused_in_one_line(call, message) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["RMSprop", "RAdam", "NAdam", "Adagrad", "Adadelta", "Adamax", "ASGD", "Rprop", "AdamW", "Adam", "SGD"]
+)
+def test_optimizers_of_torch_keep_members_apart(name) -> None:
+    check_members(functools.partial(getattr(torch.optim, name), lr=0.01))
+
+
+@pytest.mark.parametrize(("name", "message"), [("Adafactor", "mixes members"), ("LBFGS", "can't train a stack")])
+def test_optimizers_that_mix_members_are_refused(name, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_members(functools.partial(getattr(torch.optim, name), lr=0.01))
