@@ -252,7 +252,7 @@ def checked(*overrides: str) -> list[Entry]:
         config = compose("train", fixed, return_hydra_config=True)
         OmegaConf.set_readonly(config.hydra, False)
         config.hydra.overrides.task = [o for o in overrides if not o.startswith("hydra")]
-        return check_sweep(config)
+        return check_sweep(config)[0]
 
 
 @pytest.mark.parametrize(
