@@ -27,10 +27,9 @@ from kan.symbolic import edge_samples
 from kan.symbolify import symbolify
 from mlp_baselines import MLP, SplineMLP
 
-pytestmark = [  # torch's own: it scripts a part of itself for forward mode, copies batches, and knows slow Pythons
+pytestmark = [  # torch's own: it scripts a part of itself for forward mode, and copies batches to search in them
     pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*searchsorted.*non-contiguous:UserWarning"),
-    pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0:RuntimeWarning"),
 ]
 
 DTYPES = [torch.float32, torch.float64]
