@@ -150,7 +150,9 @@ def read_list(experiment: Path) -> list[Entry]:
         except ValueError as error:
             raise _damaged(first) from error
         return sorted(old, key=lambda entry: entry.number)
-    raise FileNotFoundError(f"{experiment} holds no sweep; run one with python -m scripts.train +experiment=…")
+    raise FileNotFoundError(
+        f"{experiment} holds no sweep, or has lost its list ({_LIST}): run its command, what is done is skipped"
+    )
 
 
 def _is_name(folder: object) -> bool:

@@ -8,6 +8,7 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,12 @@ class Trained:
         Raises:
             ValueError: another number of inputs, no real numbers, or no such member.
         """
-        if member is not None and not 0 <= member < self.model.members:
-            raise ValueError(f"member must be between 0 and {self.model.members - 1}, got {member}")
+        if member is not None:
+            if isinstance(member, bool) or not hasattr(member, "__index__"):
+                raise ValueError(f"member must be an integer, got {member!r}")
+            member = index(member)
+            if not 0 <= member < self.model.members:
+                raise ValueError(f"member must be between 0 and {self.model.members - 1}, got {member}")
         like = next(iter(self.model.parameters()))
         predictions = self.model(self._scaled(self._points(x)).to(like))
         return predictions if member is None else predictions[member]

@@ -54,7 +54,10 @@ def check_flags(arguments: Sequence[str]) -> None:
         raise ConfigError(f"{message}; --help shows what there is")
 
     parser.error = refuse  # type: ignore[method-assign]
-    parser.parse_args(list(arguments))
+    found = vars(parser.parse_args(list(arguments)))
+    modes = [name for name in ("run", "multirun", "cfg", "info", "shell_completion") if found.get(name)]
+    if len(modes) > 1:
+        raise ConfigError(f"{' and '.join('--' + name for name in modes)} can't go together; --cfg shows a single run")
 
 
 def completed(arguments: Sequence[str]) -> list[str]:

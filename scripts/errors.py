@@ -44,6 +44,8 @@ def _message(error: BaseException, arguments: Sequence[str]) -> str | None:
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename is not None else ""
         return f"{where}{(error.strerror or type(error).__name__)[:1].lower()}{(error.strerror or '')[1:]}"
+    if isinstance(error, FileNotFoundError):  # our own, which name the way out
+        return str(error)
     if isinstance(error, MissingConfigException):
         return _missing_option(str(error))
     if isinstance(error, ConfigCompositionException):

@@ -5,6 +5,7 @@ __all__ = ["SWEEP", "check_sweep", "finish_sweep", "one_of_many", "set_threads",
 import os
 import sys
 import traceback
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,13 @@ def check_sweep(config: DictConfig) -> "tuple[list[Entry], list[str]]":
             which = ", ".join(part for part in job if part.partition("=")[0] in varied)
             message = explain(error, job) or str(error)
             raise ConfigError(f"{message} (in the run with {which})" if which else message) from None
+    named = any(override.get_key_element() == "name" for override in overrides)
+    alike = Counter(entry.name for entry in entries if named)
+    lines += [
+        f"{count} runs are called {name}: leave name out, and they are named by what varies"
+        for name, count in alike.items()
+        if count > 1
+    ]
     return entries, [line for line in (*lines, forecast.sentence()) if line]
 
 

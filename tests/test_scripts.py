@@ -294,6 +294,7 @@ MISTAKES = [
     (["optimizer=rmsprop", "optimizer._target_=torch.optim.Adafactor"], "Adafactor mixes members"),
     (["optimizer=rmsprop", "optimizer._target_=torch.optim.LBFGS"], "LBFGS can't train a stack of members"),
     (["optimizer=rmsprop", "optimizer._target_=torch.optim.SparseAdam"], "SparseAdam can't train a stack of members"),
+    (["--cfg", "job", "-m", "model.grid_size=3,4"], "--multirun and --cfg can't go together"),
     (["model.engine=triton"], "engine 'triton' needs float32 or float64 on a CUDA device"),
 ]
 

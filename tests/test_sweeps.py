@@ -380,3 +380,18 @@ def test_two_processes_on_one_sweep_share_its_runs(tmp_path) -> None:
         assert json.dumps(ours.fields["R"]) == json.dumps(theirs.fields["R"])
         logs = (ours.folder / "log.txt").read_text(encoding="utf-8")
         assert logs.count("learned RMSE") == 1  # trained once, whoever did
+
+
+def test_a_lost_list_and_a_name_for_all_are_said(tmp_path, monkeypatch, capfd) -> None:
+    from scripts import report, train
+
+    options = ["seeds=1", "training.steps=2", "training.evaluate_every=1", "tracker=none", f"results={tmp_path}"]
+    monkeypatch.setattr(sys, "argv", ["train", "-m", "model.grid_size=3,4", "name=same", *options])
+    train.main()
+    assert "2 runs are called same: leave name out, and they are named by what varies" in capfd.readouterr().out
+    (tmp_path / "runs" / "runs.jsonl").unlink()
+    monkeypatch.setattr(sys, "argv", ["report", str(tmp_path / "runs")])
+    with pytest.raises(SystemExit) as stopped:
+        report.main()
+    assert "has lost its list (runs.jsonl)" in str(stopped.value.code)
+    assert "\n" not in str(stopped.value.code)

@@ -104,6 +104,9 @@ def test_what_can_not_be_read_is_named_in_one_line(tmp_path) -> None:
     for x, message in WRONG_INPUTS:
         with pytest.raises(ValueError, match=message):
             trained.predict(x)
+    for member in (True, 1.5, "0", [0, 1]):
+        with pytest.raises(ValueError, match="member must be an integer"):
+            trained.predict([0.5], member=member)
     with pytest.raises(ValueError, match="member must be between 0 and 1, got 2"):
         trained.predict([[0.0]], member=2)
     assert trained.outside([[torch.nan], [torch.inf], [0.0]]).tolist() == [True, True, False]
