@@ -7,7 +7,8 @@ import torch.autograd.forward_ad as forward_ad
 from torch import Tensor, nn
 
 _PLAIN = (Tensor, nn.Parameter)
-_compiler_waits = getattr(getattr(torch._C._dynamo, "eval_frame", None), "get_eval_frame_callback", lambda: None)
+_frames = getattr(getattr(torch._C, "_dynamo", None), "eval_frame", None)
+_compiler_waits = getattr(_frames, "get_eval_frame_callback", lambda: None)
 
 
 def is_transformed() -> bool:
