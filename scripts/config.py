@@ -32,7 +32,7 @@ from yaml import YAMLError
 
 from continual.adaptation import Adaptation
 from continual.listing import Entry
-from continual.models import StackedModel, parameter_counts
+from continual.models import StackedModel, parameter_counts, trainable
 from continual.run import Run
 from continual.stepping import Penalty, TrainingStep
 from continual.strategies import Strategy
@@ -264,9 +264,7 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
         TrainingStep(model, optimizer, penalty)  # whether they go together
         # what only a pass forward and back shows, an engine that does not run here for example
         output = model(curriculum.tasks[0].train_inputs[:, :1])
-        wanted = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        if wanted:
-            torch.autograd.grad(output.sum(), wanted, allow_unused=True)
+        torch.autograd.grad(output.sum(), trainable(model), allow_unused=True)
         _check_losses(model, curriculum)
         return Parts(
             curriculum,
@@ -342,7 +340,7 @@ def _partial(node: dict[str, Any]) -> Any:
 
 
 def _check_losses(model: StackedModel, curriculum: Curriculum) -> None:
-    """Shows what only a forward pass does, an engine that does not run here, say; and refuses losses that overflow."""
+    """Refuses losses that overflow before anything was learned."""
     with torch.no_grad():
         for task in curriculum.tasks[:: max(len(curriculum) - 1, 1)]:  # the first and the last
             some = slice(None, None, -(-task.train_inputs.shape[1] // 100))

@@ -33,21 +33,29 @@ def without_effect(values: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
     Returns:
         A sentence each.
     """
-    if vast(values):  # which is not built once more to answer a question
+    keys = [key for key in dict.fromkeys(keys) if _is_asked(key, values)]
+    if not keys or vast(values):  # which is not built once more to answer a question
         return []
     alone = {**values, "seeds": values["seeds"][:1]}
     parts = build_parts(alone)
     found = []
-    for key in dict.fromkeys(keys):
+    for key in keys:
         group, _, name = key.partition(".")
-        if key in _NEVER or "." in name or group not in values or (name and name not in (values[group] or {})):
-            continue
         reason = _reason(key, values, parts)
         if group in ("model", "curriculum") and name and not _matters(alone, parts, group, name):
             reason = f"with any other value the {group} is the same here"
         if reason:
             found.append(f"{key} has no effect: {reason}")
     return found
+
+
+def _is_asked(key: str, values: Mapping[str, Any]) -> bool:
+    """Whether a key is one of those that are looked at."""
+    group, _, name = key.partition(".")
+    return key not in _NEVER and (
+        (group in ("model", "curriculum", "training") and name in values[group])
+        or (group == "strategy" and (not name or name in values[group]))
+    )
 
 
 def _reason(key: str, values: Mapping[str, Any], parts: Parts) -> str:
@@ -68,7 +76,7 @@ def _reason(key: str, values: Mapping[str, Any], parts: Parts) -> str:
         "strategy": (one_task, "there is one task only"),
     }
     holds, reason = reasons.get(key, (False, ""))
-    return reason if holds and values[key.partition(".")[0]] is not None else ""
+    return reason if holds else ""
 
 
 def _others(value: Any) -> Iterator[Any]:

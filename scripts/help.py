@@ -34,12 +34,12 @@ def show_help(arguments: Sequence[str]) -> str:
 def _groups() -> Iterator[str]:
     """Every group with its options; those of a name alone with what they are, cases of experiments on a line."""
     root = files("conf")
-    for group in sorted(item.name for item in root.iterdir() if item.is_dir() and item.name not in ("hydra",)):
+    for group in sorted(item.name for item in root.iterdir() if item.is_dir() and item.name != "hydra"):
         options = _options(root / group)
         if not options:
             continue
         width = max(map(len, options)) + 2
-        yield f"{group}"
+        yield group
         for name in options:
             yield from _wrapped(f"  {name:{width}}", _header(_read(root / group / f"{name}.yaml")))
         for folder, cases in _cases(root / group, group):
@@ -56,7 +56,7 @@ def _options(folder: Any) -> list[str]:
 
 def _cases(folder: Any, path: str) -> Iterator[tuple[str, list[str]]]:
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
-        if item.is_dir() and item.name != "__pycache__":
+        if item.is_dir():
             options = _options(item)
             if options:
                 yield f"{path}/{item.name}", options
