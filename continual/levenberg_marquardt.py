@@ -61,8 +61,8 @@ class LevenbergMarquardt(Optimizer):
 
     **Roughness.** A spline coefficient that hardly any sample touches is nearly free, and takes any value for a little
     gain: training errors fall, and the function explodes between and beyond the samples. A model may therefore offer
-    `roughness()`, rows D that say how far it is from something smooth (`kan.roughness`). A weight of 1e-7 costs the
-    data nothing and decides what they leave open. It also moves coefficients that no sample touches, so it is 0 by
+    `roughness()`, rows D that say how far it is from something smooth (`kan.grids.roughness`). A weight of 1e-7 costs
+    the data nothing and decides what they leave open. It also moves coefficients that no sample touches, so it is 0 by
     default, and should be where forgetting is studied.
 
     **Done.** A member whose next step promises less than `tolerance` of its F rests at its point to the bit until F is

@@ -159,8 +159,8 @@ class Record:
         `surface_inputs` (P, 2), `surface_targets` (P, O), `predictions`, and `surface_regions` (T, 2, 2), the lowest
         and highest inputs of each task's training samples. Of models with grids `grid_size` (E,) and
         `outside` (M, E, L), the share of each layer's inputs outside its grid; of small networks of edges
-        `portrait/…`, the functions on the edges at the end (see `kan.portrait`), and `portrait_0/…`, … before each
-        pruning and the like.
+        `portrait/…`, the functions on the edges at the end (see `kan.pruning.portrait`), and `portrait_0/…`, … before
+        each pruning and the like.
         """
         path = self.folder / _CURVES
         try:

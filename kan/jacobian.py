@@ -1,7 +1,7 @@
 r"""Derivatives of a network's predictions in all of its trained parameters, sample by sample.
 
-A layer's edges are linear in features that all edges of an input share (`kan.edges`), so a parameter p of edge (i, o)
-moves prediction q of sample b by
+A layer's edges are linear in features that all edges of an input share (`kan.edge_layer`), so a parameter p of edge
+(i, o) moves prediction q of sample b by
 
 .. math::
     \frac{\partial y_{b,q}}{\partial p_{i,f,o}} = \delta_{b,q,o} \, F_{i,f}(x_b) \, \frac{\partial W_{i,f,o}}{\partial
@@ -19,12 +19,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from kan.edges import EdgeLayer, EdgeNetwork
+from kan.edge_layer import EdgeLayer, LayeredNetwork
 from kan.members import stacked_input
-from kan.symbolic import SymbolicEdges
+from kan.symbolic.edges import SymbolicEdges
 
 
-def jacobian(network: EdgeNetwork, x: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+def jacobian(network: LayeredNetwork, x: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
     """Predictions and their derivatives in the trained parameters, without graph.
 
     Args:

@@ -1,28 +1,37 @@
 """The Kolmogorov-Arnold layer: one learnable function of one variable on every edge, for M members at once."""
 
-__all__ = ["EXTENSION", "Initialization", "KANLayer"]
+__all__ = ["Initialization", "KANLayer", "SplineArguments"]
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Generator, Tensor, nn
 
-from kan.edges import EdgeLayer, replace_tensor
 from kan.engines import Engine, choose_engine, spline_sum
-from kan.grids import insert_knots, is_nested, refined_grid, refit, sample_grid, stretched, widened
-from kan.members import draw_normal, draw_uniform, member_generators, stacked_input
-from kan.reference import BASES, Base
-from kan.splines import basis, extend_grid, fit_coefficients, is_uniform, uniform_grid, uniform_polynomials
-
-EXTENSION = 1000
-"""Most intervals that a domain extension adds on either side."""
+from kan.engines.dense import BASES, Base
+from kan.grids import GridLayer
+from kan.members import MemberArguments, draw_normal, draw_uniform, member_generators, stacked_input
+from kan.splines import extend_grid, fit_coefficients, uniform_grid
 
 Initialization = Literal["paper", "pykan"]
 
 
-class KANLayer(EdgeLayer):
+class SplineArguments(MemberArguments, total=False):
+    """What networks hand to their `KANLayer`s, which says what it means."""
+
+    grid_range: tuple[float, float]
+    base: Base
+    train_coefficients: bool
+    train_spline_scale: bool
+    train_base_weight: bool
+    initialization: Initialization
+    noise_scale: float
+    engine: Engine
+
+
+class KANLayer(GridLayer):
     r"""Sums learnable univariate functions of the inputs (Liu et al., 2024, https://arxiv.org/abs/2404.19756).
 
     .. math::
@@ -74,7 +83,7 @@ class KANLayer(EdgeLayer):
     """
 
     AXES: ClassVar[Mapping[str, str]] = {
-        **EdgeLayer.AXES,
+        **GridLayer.AXES,
         "coefficients": "MIKO",
         "spline_scale": "MIO",
         "base_weight": "MIO",
@@ -82,7 +91,6 @@ class KANLayer(EdgeLayer):
     }
 
     base_weight: nn.Parameter | None
-    knots: Tensor
 
     def __init__(
         self,
@@ -151,56 +159,11 @@ class KANLayer(EdgeLayer):
         self.spline_scale = parameter(spline_scale, train_spline_scale)
         self.base_weight = None if base == "zero" else parameter(base_weight, train_base_weight)
 
-    @property
-    def grid_size(self) -> int:
-        """Intervals G of the grid."""
-        return self.knots.shape[-1] - 2 * self.spline_order - 1
-
-    @property
-    def grid_range(self) -> tuple[float, float]:
-        """The interval that lies in the grid of every input and member."""
-        low, high = self.input_window()
-        return float(low.max()), float(high.min())
-
     def refresh(self) -> None:
-        """Takes note of the knots after they were changed, or became others by a conversion.
-
-        Raises:
-            ValueError: knots that the dtype can't tell apart.
-        """
-        if self.knots.is_meta:  # shapes only
-            self.uniform = False
-            return
-        _check_apart(self.knots)
-        self.uniform = is_uniform(self.knots)
-        if self.uniform:
-            uniform_polynomials(self.spline_order, 0, self.knots.dtype, self.knots.device)
-        if self.engine == "auto":
-            choose_engine(self.knots)  # like the polynomials here already, so that a tracer finds the question answered
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "KANLayer":
-        without_values = self.knots.is_meta
-        super()._apply(fn, recurse)
-        if without_values:  # `to_empty`: there are none before they are loaded
-            self.uniform = False
-        else:
-            self.refresh()
-        return self
-
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
-        self.refresh()
-
-    def select(self, members: Sequence[int], inputs: Tensor | None = None, outputs: Tensor | None = None) -> "KANLayer":
-        """See `EdgeLayer.select`."""
-        chosen = super().select(members, inputs, outputs)
-        assert isinstance(chosen, KANLayer)
-        chosen.refresh()
-        return chosen
-
-    def basis(self, x: Tensor, derivative: int = 0) -> Tensor:
-        """Basis functions, or their derivatives, at (M, B, I) inputs: (M, B, I, K)."""
-        return basis(x, self.knots, self.spline_order, derivative, self.uniform)
+        """See `GridLayer.refresh`; the engine is asked for too, so that a tracer finds that question answered."""
+        super().refresh()
+        if self.engine == "auto" and not self.knots.is_meta:
+            choose_engine(self.knots)
 
     def learned(self, x: Tensor, gate: Tensor | None) -> Tensor:
         """The sum of base functions and splines, each times its entry of the gate (M, I, O): (M, B, I) to (M, B, O)."""
@@ -267,115 +230,6 @@ class KANLayer(EdgeLayer):
         scale = self.spline_scale.unsqueeze(2).expand_as(self.coefficients)
         return torch.where(scale != 0.0, 1.0 / scale, 0.0)
 
-    def input_window(self) -> tuple[Tensor, Tensor]:
-        """Ends of the grid of every input, (M, I) each."""
-        return self.knots[..., self.spline_order], self.knots[..., -1 - self.spline_order]
-
-    @torch.no_grad()
-    def update_grid(self, x: Tensor, *, grid_eps: float = 0.02, margin: float = 0.0) -> None:
-        """Moves the grid to where the samples are, and refits the coefficients; see `kan.grids`.
-
-        Args:
-            x: samples, (M, B, I) or (B, I).
-            grid_eps: 0 for the samples' quantiles to 1 for an even grid.
-            margin: what is added on either side, as a part of the samples' range.
-
-        Raises:
-            ValueError: no samples, samples that are not finite, or a setting out of range.
-        """
-        x = stacked_input(x, self.members, self.in_features, self.like())
-        k = self.spline_order
-        knots = sample_grid(x, self.knots, k, self.grid_size, grid_eps=grid_eps, margin=margin)
-        self._move(refit(self.coefficients, self.knots, knots, k, x), knots)
-
-    @torch.no_grad()
-    def refine(self, grid_size: int, x: Tensor | None = None) -> None:
-        """Divides the grid into more intervals: the grid extension of the KAN paper; see `kan.grids`.
-
-        Exact on the grid if `grid_size` is a multiple of the present one and no sample lies outside. Otherwise the
-        closest spline: without samples to the function on the whole grid, whose ends stay; with samples to the function
-        on these first, and the grid reaches out to those that lie outside.
-
-        Args:
-            grid_size: intervals to have.
-            x: samples, (M, B, I) or (B, I).
-
-        Raises:
-            ValueError: fewer intervals than there are, or samples that are not finite.
-        """
-        k = self.spline_order
-        knots = refined_grid(self.knots, k, grid_size)
-        if x is not None:
-            x = stacked_input(x, self.members, self.in_features, self.like())
-            if x.shape[1] == 0:
-                raise ValueError("a grid can be refined on at least one sample, got none")
-            if not bool(x.isfinite().all()):
-                raise ValueError("a grid can be refined on finite samples only, got NaN or inf")
-            knots = stretched(knots, k, x)
-        nested = is_nested(self.knots, knots, k)
-        coefficients = insert_knots(self.coefficients, self.knots, knots, k)
-        if not bool(nested.all()):
-            closest = refit(self.coefficients, self.knots, knots, k, x)
-            coefficients = torch.where(nested[..., None, None], coefficients, closest)
-        self._move(coefficients, knots)
-
-    @torch.no_grad()
-    def extend_domain(self, x: Tensor, *, margin: float = 0.0, limit: int = EXTENSION) -> int:
-        """Adds intervals outside the grid until it covers the samples; the function stays what it was everywhere.
-
-        All inputs and members get as many as the one that needs most; the new coefficients are zero.
-
-        Args:
-            x: samples, (M, B, I) or (B, I).
-            margin: how far beyond the samples the grid shall reach, in units of the inputs.
-            limit: most intervals to add on either side: memory grows with them, for all members.
-
-        Returns:
-            Intervals added.
-
-        Raises:
-            ValueError: no samples, samples that are not finite or farther off than `limit`, or a negative margin.
-        """
-        x = stacked_input(x, self.members, self.in_features, self.like()).double()
-        if x.shape[1] == 0:
-            raise ValueError("the domain can be extended to at least one sample, got none")
-        if not 0.0 <= margin < float("inf"):
-            raise ValueError(f"margin must be at least 0, got {margin}")
-        if not bool(x.isfinite().all()):
-            raise ValueError("the domain can be extended to finite inputs only, got NaN or inf")
-        below, above = self.intervals_missing(x, margin)
-        most = max(float(below.max()), float(above.max()))
-        if most > limit:
-            raise ValueError(
-                f"the samples lie {most:.3g} intervals outside the grid, and at most {limit} are added at a time; use "
-                "wider intervals, or samples of a smaller range"
-            )
-        slack = 1e-6  # of an interval: an end of the grid may be off by rounding
-        left, right = (max(math.ceil(float(need.max()) - slack), 0) for need in (below, above))
-        if left or right:
-            padded = torch.nn.functional.pad(self.coefficients, (0, 0, left, right))
-            self._move(padded, widened(self.knots, left, right))
-        return left + right
-
-    def intervals_missing(self, x: Tensor, margin: float = 0.0) -> tuple[Tensor, Tensor]:
-        """How many intervals the grid lacks below and above to cover finite samples (M, B, I): (M, I) each."""
-        low, high = (end.double() for end in self.input_window())
-        knots, x = self.knots.double(), x.double()
-        below = (low - x.amin(dim=1) + margin) / (knots[..., 1] - knots[..., 0])
-        above = (x.amax(dim=1) + margin - high) / (knots[..., -1] - knots[..., -2])
-        return below, above
-
-    def _move(self, coefficients: Tensor, knots: Tensor) -> None:
-        """Takes on other knots, in place as long as there are as many."""
-        _check_apart(knots)
-        if coefficients.shape == self.coefficients.shape:
-            self.coefficients.copy_(coefficients)
-            self.knots.copy_(knots)
-        else:
-            replace_tensor(self, "coefficients", coefficients)
-            replace_tensor(self, "knots", knots)
-        self.refresh()
-
     def flops(self) -> int:
         """Floating-point operations of one sample of one member, forward, when only live bases are touched.
 
@@ -391,12 +245,4 @@ class KANLayer(EdgeLayer):
         return (
             f"{self.in_features} → {self.out_features}, grid_size={self.grid_size}, "
             f"spline_order={self.spline_order}, base={self.base}, members={self.members}"
-        )
-
-
-def _check_apart(knots: Tensor) -> None:
-    """Refuses knots that are the same in their dtype, or not numbers: no spline is left between them."""
-    if not bool((knots.diff(dim=-1) > 0).all()):
-        raise ValueError(
-            f"{knots.dtype} can't tell knots so close apart: use float64, fewer intervals, or a grid around zero"
         )

@@ -1,14 +1,77 @@
-"""Shapes and random draws of M members: what every stacked model of the suite has in common."""
+"""M members in one stack: shapes and random draws of every stacked model, and one member as an ordinary module."""
 
-__all__ = ["MOST_LAYERS", "draw_normal", "draw_uniform", "layer_sizes", "member_generators", "pick", "stacked_input"]
+__all__ = [
+    "MOST_LAYERS",
+    "MemberArguments",
+    "Single",
+    "draw_normal",
+    "draw_uniform",
+    "layer_sizes",
+    "member_generators",
+    "passes_on",
+    "pick",
+    "stacked_input",
+]
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypedDict, TypeVar, cast, get_type_hints
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 MOST_LAYERS = 1000
 """Layers of a network, at most: each costs time and memory of its own, however narrow."""
+
+
+class MemberArguments(TypedDict, total=False):
+    """Arguments of every stacked model and layer: how many members, from which randomness, in which tensors."""
+
+    members: int
+    generators: Sequence[Generator] | None
+    dtype: torch.dtype | None
+    device: torch.device | None
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def passes_on(target: Callable[..., Any], *but: str) -> Callable[[Function], Function]:
+    """Gives a function whose `**arguments` go to another one that one's names, types and defaults, all by keyword.
+
+    So what a network hands to its layers stands in their signature alone, and whoever asks the network's (`help`, an
+    editor, a check of settings) sees all of it.
+
+    Args:
+        target: where `**arguments` go, a function or a class.
+        but: names that it has and the function does not hand on.
+
+    Example:
+        >>> def layer(size, *, base="silu", members=1): ...
+        >>> @passes_on(layer, "size")
+        ... def network(sizes, **arguments): ...
+        >>> inspect.signature(network)
+        <Signature (sizes, *, base='silu', members=1)>
+    """
+    hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
+
+    def decorate(function: Function) -> Function:
+        own = inspect.signature(function)
+        kept = {name: p for name, p in own.parameters.items() if p.kind is not inspect.Parameter.VAR_KEYWORD}
+        handed = {
+            name: p.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for name, p in inspect.signature(target).parameters.items()
+            if name not in kept and name not in but
+        }
+        known = get_type_hints(function, localns={"Unpack": Iterable})  # which is of type checkers only
+        function.__annotations__ = {
+            **{name: hint for name, hint in known.items() if name in kept or name == "return"},
+            **{name: hints[name] for name in handed if name in hints},
+        }
+        function.__signature__ = own.replace(parameters=[*kept.values(), *handed.values()])  # type: ignore[attr-defined]
+        return function
+
+    return decorate
 
 
 def layer_sizes(
@@ -146,3 +209,61 @@ def pick(tensor: Tensor, axes: str, members: Sequence[int], chosen: Mapping[str,
             shape[0], shape[axis] = index.shape
             taken = torch.take_along_dim(taken, index.to(taken.device).view(shape), dim=axis)
     return taken.contiguous()
+
+
+class Single(nn.Module):
+    """Maps (*, I) to (*, O) with one member of a stack: for torch's losses, containers and other people's loops.
+
+    Its state dict is the stack's own, so that either loads what the other saved. Grids, pruning and formulas are
+    changed on `model`; what makes a new network is wrapped anew. The other members of a larger stack are computed too
+    and get no gradient.
+
+    Args:
+        model: a KAN, a variant, an MLP, a layer of one: any stack of M members.
+        member: which one, counted from 0; may be left out where there is only one.
+
+    Raises:
+        ValueError: there is no such member, or none of several was chosen.
+
+    Example:
+        >>> import torch
+        >>> from kan import KAN
+        >>> model = Single(KAN(2, 3, width=5, depth=2))
+        >>> model(torch.rand(100, 2)).shape
+        torch.Size([100, 3])
+    """
+
+    def __init__(self, model: nn.Module, member: int | None = None) -> None:
+        super().__init__()
+        stack = cast(Any, model)
+        if member is None and stack.members != 1:
+            raise ValueError(f"the model has {stack.members} members; say which one, member=0 to {stack.members - 1}")
+        if not 0 <= (member or 0) < stack.members:
+            raise ValueError(f"member must be between 0 and {stack.members - 1}, got {member}")
+        self.model = model
+        self.member = member or 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (*, I) to (*, O).
+
+        Raises:
+            TypeError: no tensor.
+            ValueError: another number of features, or another dtype than the model's.
+        """
+        features = cast(Any, self.model).in_features
+        if isinstance(x, Tensor) and (x.dim() == 0 or x.shape[-1] != features):
+            raise ValueError(f"expected input of shape (*, {features}), got {tuple(x.shape)}")
+        if not isinstance(x, Tensor) or x.dim() == 2:
+            return self.model(x)[self.member]
+        y = self.model(x.reshape(-1, features))[self.member]
+        return y.reshape(*x.shape[:-1], y.shape[-1])
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """The stack's state dict, under its own names."""
+        return self.model.state_dict(*args, **kwargs)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """The same names when loading, also as a part of another module."""
+        for name in [name for name in state_dict if name.startswith(prefix)]:
+            state_dict[f"{prefix}model.{name.removeprefix(prefix)}"] = state_dict.pop(name)
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -3,17 +3,20 @@
 __all__ = ["KAN", "usable"]
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from kan.edges import EdgeNetwork
-from kan.engines import Engine
-from kan.layer import EXTENSION, Initialization, KANLayer
+from kan.edge_network import EdgeNetwork
+from kan.grids import EXTENSION, roughness
+from kan.layer import KANLayer, SplineArguments
 from kan.members import layer_sizes as sizes_from
-from kan.members import stacked_input
-from kan.reference import Base
+from kan.members import passes_on, stacked_input
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class KAN(EdgeNetwork):
@@ -30,18 +33,8 @@ class KAN(EdgeNetwork):
         grid_size: intervals G of every grid.
         spline_order: order k of every spline.
         layer_sizes: all sizes spelled out, [I, …, O], instead of `width` and `depth`.
-        grid_range: ends of every grid.
-        base: b, see `KANLayer`.
-        train_coefficients: see `KANLayer`.
-        train_spline_scale: see `KANLayer`.
-        train_base_weight: see `KANLayer`.
-        initialization: see `KANLayer`.
-        noise_scale: see `KANLayer`.
-        engine: see `KANLayer`.
-        members: independent replicas M.
-        generators: one source of randomness a member; torch's global one by default.
-        dtype: of parameters and computation.
-        device: of parameters and computation.
+        layer: what else every `KANLayer` takes: `grid_range`, `base`, `train_coefficients`, `train_spline_scale`,
+            `train_base_weight`, `initialization`, `noise_scale`, `engine`, `members`, `generators`, `dtype`, `device`.
 
     Raises:
         ValueError: see `KANLayer`; also a depth or width below 1.
@@ -52,6 +45,7 @@ class KAN(EdgeNetwork):
         torch.Size([10, 100, 1])
     """
 
+    @passes_on(KANLayer, "grid")
     def __init__(
         self,
         in_features: int,
@@ -62,43 +56,10 @@ class KAN(EdgeNetwork):
         spline_order: int = 3,
         *,
         layer_sizes: Sequence[int] | None = None,
-        grid_range: tuple[float, float] = (-1.0, 1.0),
-        base: Base = "silu",
-        train_coefficients: bool = True,
-        train_spline_scale: bool = True,
-        train_base_weight: bool = True,
-        initialization: Initialization = "paper",
-        noise_scale: float = 0.3,
-        engine: Engine = "auto",
-        members: int = 1,
-        generators: Sequence[Generator] | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | None = None,
+        **layer: "Unpack[SplineArguments]",
     ) -> None:
         sizes = sizes_from(in_features, out_features, width, depth, layer_sizes)
-        super().__init__(
-            [
-                KANLayer(
-                    i,
-                    o,
-                    grid_size,
-                    spline_order,
-                    grid_range=grid_range,
-                    base=base,
-                    train_coefficients=train_coefficients,
-                    train_spline_scale=train_spline_scale,
-                    train_base_weight=train_base_weight,
-                    initialization=initialization,
-                    noise_scale=noise_scale,
-                    engine=engine,
-                    members=members,
-                    generators=generators,
-                    dtype=dtype,
-                    device=device,
-                )
-                for i, o in zip(sizes[:-1], sizes[1:], strict=True)
-            ]
-        )
+        super().__init__([KANLayer(i, o, grid_size, spline_order, **layer) for i, o in pairwise(sizes)])
 
     def layer(self, index: int) -> KANLayer:
         """One layer, counted from 0."""
@@ -117,10 +78,8 @@ class KAN(EdgeNetwork):
         return max(self.layer(index).grid_size for index in range(self.depth))
 
     def roughness(self) -> list[tuple[Tensor, Tensor]]:
-        """Rows that say how far all splines are from polynomials; see `kan.roughness`."""
-        from kan.roughness import roughness
-
-        return roughness(self)
+        """Rows that say how far all splines are from polynomials; see `kan.grids.roughness`."""
+        return roughness([self.layer(index) for index in range(self.depth)])
 
     @torch.no_grad()
     def update_grid(

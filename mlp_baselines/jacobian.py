@@ -8,18 +8,34 @@ their own are edges, one a unit, and theirs come from the same passes (`kan.jaco
 
 __all__ = ["jacobian"]
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from kan.edges import EdgeLayer
+from kan.edge_layer import EdgeLayer
 from kan.jacobian import write_columns
 from kan.members import stacked_input
-from mlp_baselines.mlp import MLP, affine
+from mlp_baselines.affine import affine
 
 
-def jacobian(model: MLP, x: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+class AffineNetwork(Protocol):
+    """Affine layers with units between them; `mlp_baselines.mlp.MLP` and its kin."""
+
+    weights: nn.ParameterList
+    biases: nn.ParameterList
+    members: int
+    in_features: int
+
+    def units(self, members: Sequence[int] | None = None) -> Sequence[Callable[[Tensor], Tensor]]:
+        """The nonlinearity of every hidden layer, for some members or all, (M, B, J) to (M, B, J)."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All parameters, in the order of the columns."""
+
+
+def jacobian(model: AffineNetwork, x: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
     """Predictions and their derivatives in the trained parameters, without graph.
 
     Args:

@@ -2,17 +2,16 @@
 
 __all__ = ["Budget", "closest_width", "matched_mlp", "matched_spline_mlp"]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
-import torch
-from torch import Generator, nn
+from torch import nn
 
-from kan.engines import Engine
-from kan.members import layer_sizes
-from kan.reference import Base
-from mlp_baselines.mlp import MLP, Activation, parameter_count, product_flops
-from mlp_baselines.spline_mlp import Initialization, SplineMLP, unit_costs
+from kan.engines.dense import Base
+from kan.members import layer_sizes, passes_on
+from mlp_baselines.affine import parameter_count, product_flops
+from mlp_baselines.mlp import MLP, Activation
+from mlp_baselines.spline_mlp import SplineMLP, unit_costs
 
 Budget = Literal["parameters", "flops"]
 
@@ -72,6 +71,7 @@ def _matched_width(
     return closest_width(cost, target) if depth > 1 else 1
 
 
+@passes_on(MLP, "width", "layer_sizes")
 def matched_mlp(
     in_features: int,
     out_features: int,
@@ -80,11 +80,7 @@ def matched_mlp(
     activation: Activation = "silu",
     *,
     budget: Budget = "parameters",
-    omega: float = 30.0,
-    members: int = 1,
-    generators: Sequence[Generator] | None = None,
-    dtype: torch.dtype | None = None,
-    device: torch.device | None = None,
+    **mlp: Any,
 ) -> MLP:
     """An `MLP` of this depth with the width that comes closest to the reference's budget.
 
@@ -97,11 +93,7 @@ def matched_mlp(
         depth: layers with parameters of the MLP.
         activation: see `MLP`.
         budget: what to match, trainable "parameters" of a member, or "flops" of a forward pass of one sample.
-        omega: see `MLP`.
-        members: independent replicas M.
-        generators: one source of randomness a member; torch's global one by default.
-        dtype: of parameters and computation.
-        device: of parameters and computation.
+        mlp: what else `MLP` takes: `omega`, `members`, `generators`, `dtype`, `device`.
 
     Raises:
         ValueError: an unknown budget, or what `MLP` raises.
@@ -112,14 +104,11 @@ def matched_mlp(
         width=_matched_width(in_features, out_features, reference, depth, budget, 0, 1),
         depth=depth,
         activation=activation,
-        omega=omega,
-        members=members,
-        generators=generators,
-        dtype=dtype,
-        device=device,
+        **mlp,
     )
 
 
+@passes_on(SplineMLP, "width", "layer_sizes")
 def matched_spline_mlp(
     in_features: int,
     out_features: int,
@@ -129,15 +118,9 @@ def matched_spline_mlp(
     spline_order: int = 3,
     *,
     budget: Budget = "parameters",
-    grid_range: tuple[float, float] = (-3.0, 3.0),
     base: Base = "silu",
     train_base_weight: bool = True,
-    initialization: Initialization = "silu",
-    engine: Engine = "auto",
-    members: int = 1,
-    generators: Sequence[Generator] | None = None,
-    dtype: torch.dtype | None = None,
-    device: torch.device | None = None,
+    **mlp: Any,
 ) -> SplineMLP:
     """A `SplineMLP` of this depth and grid with the width that comes closest to the reference's budget.
 
@@ -149,15 +132,10 @@ def matched_spline_mlp(
         grid_size: see `SplineMLP`.
         spline_order: see `SplineMLP`.
         budget: see `matched_mlp`.
-        grid_range: see `SplineMLP`.
         base: see `SplineMLP`.
         train_base_weight: see `SplineMLP`.
-        initialization: see `SplineMLP`.
-        engine: see `SplineMLP`.
-        members: independent replicas M.
-        generators: one source of randomness a member; torch's global one by default.
-        dtype: of parameters and computation.
-        device: of parameters and computation.
+        mlp: what else `SplineMLP` takes: `grid_range`, `initialization`, `engine`, `members`, `generators`, `dtype`,
+            `device`.
 
     Raises:
         ValueError: an unknown budget, or what `SplineMLP` raises.
@@ -170,13 +148,7 @@ def matched_spline_mlp(
         depth,
         grid_size,
         spline_order,
-        grid_range=grid_range,
         base=base,
         train_base_weight=train_base_weight,
-        initialization=initialization,
-        engine=engine,
-        members=members,
-        generators=generators,
-        dtype=dtype,
-        device=device,
+        **mlp,
     )

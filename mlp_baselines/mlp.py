@@ -1,6 +1,6 @@
 """The multilayer perceptron, for M members at once."""
 
-__all__ = ["MLP", "Activation", "affine", "parameter_count", "product_flops"]
+__all__ = ["MLP", "Activation"]
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
@@ -11,6 +11,8 @@ from torch import Generator, Tensor, nn
 
 from kan.members import draw_uniform, member_generators, stacked_input
 from kan.members import layer_sizes as sizes_from
+from mlp_baselines.affine import affine, product_flops
+from mlp_baselines.jacobian import jacobian
 
 Activation = Literal["relu", "silu", "gelu", "tanh", "sine"]
 
@@ -21,25 +23,6 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "sine": torch.sin,
 }
-
-
-def parameter_count(layer_sizes: Sequence[int]) -> int:
-    r"""Weights and biases of an MLP, \(\sum_l (n_l + 1) \, n_{l+1}\)."""
-    return sum((i + 1) * o for i, o in zip(layer_sizes[:-1], layer_sizes[1:], strict=True))
-
-
-def product_flops(layer_sizes: Sequence[int]) -> int:
-    r"""Multiplications and additions of an MLP's affine layers, \(\sum_l 2 n_l \, n_{l+1}\); see `MLP.flops`."""
-    return sum(2 * i * o for i, o in zip(layer_sizes[:-1], layer_sizes[1:], strict=True))
-
-
-def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """X W + b of every member; x (M, B, I), W (M, I, O), b (M, 1, O)."""
-    if weight.shape[2] == 1 and weight.shape[0] > 1:
-        # batched matrix products are at their worst with a single column: forward and backward of a network with one
-        # output and 10 or 32 members take 1.4 to 1.9 times as long with them
-        return (x * weight.transpose(1, 2)).sum(dim=-1, keepdim=True) + bias
-    return torch.baddbmm(bias, x, weight)
 
 
 class MLP(nn.Module):
@@ -133,8 +116,6 @@ class MLP(nn.Module):
 
     def jacobian(self, x: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
         """Predictions (M, B, O) and their derivatives in the trained parameters (M, B, O, P); see the module of it."""
-        from mlp_baselines.jacobian import jacobian
-
         return jacobian(self, x, members)
 
     def flops(self) -> int:

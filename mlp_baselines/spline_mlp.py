@@ -3,18 +3,22 @@
 __all__ = ["Initialization", "SplineMLP", "SplineUnits", "unit_costs"]
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Generator, Tensor, nn
 
 from kan.engines import Engine
+from kan.engines.dense import BASES, Base
 from kan.layer import KANLayer
-from kan.members import stacked_input
+from kan.members import MemberArguments, passes_on, stacked_input
 from kan.network import usable
-from kan.reference import BASES, Base
 from kan.splines import extend_grid, fit_coefficients, uniform_grid
-from mlp_baselines.mlp import MLP, affine, product_flops
+from mlp_baselines.affine import affine, product_flops
+from mlp_baselines.mlp import MLP
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Initialization = Literal["relu", "silu", "gelu", "tanh", "noise"]
 
@@ -68,10 +72,7 @@ class SplineMLP(MLP):
         train_base_weight: whether v is trained, or stays 1.
         initialization: the activation that it begins with, "relu", "silu", "gelu" or "tanh"; or "noise".
         engine: what computes the splines, see `kan.engines`; changes nothing but time.
-        members: independent replicas M.
-        generators: one source of randomness a member; torch's global one by default.
-        dtype: of parameters and computation.
-        device: of parameters and computation.
+        arguments: `members`, `generators`, `dtype`, `device`, see `MLP`.
 
     Attributes:
         splines: the activations of each hidden layer, a `SplineUnits` of J inputs: `coefficients` (M, J, K, 1),
@@ -86,6 +87,7 @@ class SplineMLP(MLP):
         torch.Size([10, 100, 1])
     """
 
+    @passes_on(MLP, "activation", "omega")
     def __init__(
         self,
         in_features: int,
@@ -101,10 +103,7 @@ class SplineMLP(MLP):
         train_base_weight: bool = True,
         initialization: Initialization = "silu",
         engine: Engine = "auto",
-        members: int = 1,
-        generators: Sequence[Generator] | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | None = None,
+        **arguments: "Unpack[MemberArguments]",
     ) -> None:
         if initialization not in get_args(Initialization):
             names = ", ".join(get_args(Initialization))
@@ -116,10 +115,7 @@ class SplineMLP(MLP):
             depth,
             "silu" if initialization == "noise" else initialization,
             layer_sizes=layer_sizes,
-            members=members,
-            generators=generators,
-            dtype=dtype,
-            device=device,
+            **arguments,
         )
         self.initialization: Initialization = initialization
         self.grid_size, self.spline_order, self.base = grid_size, spline_order, base
@@ -135,10 +131,7 @@ class SplineMLP(MLP):
                 train_spline_scale=False,
                 train_base_weight=train_base_weight,
                 engine=engine,
-                members=members,
-                generators=generators,
-                dtype=dtype,
-                device=device,
+                **arguments,
             )
             with torch.no_grad():
                 if units.base_weight is not None:

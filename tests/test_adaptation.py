@@ -14,8 +14,8 @@ from continual.lbfgs import LBFGS
 from continual.strategies import FineTune
 from continual.training import Settings, train
 from kan import KAN
-from kan.sparsity import SparsityPenalty
-from kan.surgery import prune_in_place, symbolify_in_place
+from kan.pruning.in_place import prune_in_place, symbolify_in_place
+from kan.pruning.sparsity import SparsityPenalty
 from mlp_baselines import MLP
 from tasks import gaussian_peaks, toy_regions
 from tasks.sampling import generators_from

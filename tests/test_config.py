@@ -52,8 +52,8 @@ def test_defaults_of_adaptations_and_penalties_are_those_of_the_code() -> None:
     import inspect
 
     import continual.adaptation
-    import kan.sparsity
-    import kan.surgery
+    import kan.pruning.in_place
+    import kan.pruning.sparsity
 
     given = {"model", "x", "operation", "at"}
     for node, target in (
@@ -63,9 +63,9 @@ def test_defaults_of_adaptations_and_penalties_are_those_of_the_code() -> None:
             continual.adaptation.GridSchedule,
         ),
         (values("adaptation=domain_extension")["adaptation"]["domain_extension"], continual.adaptation.DomainExtension),
-        (values("adaptation=pruning")["adaptation"]["pruning"]["operation"], kan.surgery.prune_in_place),
-        (values("adaptation=symbols")["adaptation"]["symbols"]["operation"], kan.surgery.symbolify_in_place),
-        (values("penalty=sparsity")["penalty"], kan.sparsity.SparsityPenalty),
+        (values("adaptation=pruning")["adaptation"]["pruning"]["operation"], kan.pruning.in_place.prune_in_place),
+        (values("adaptation=symbols")["adaptation"]["symbols"]["operation"], kan.pruning.in_place.symbolify_in_place),
+        (values("penalty=sparsity")["penalty"], kan.pruning.sparsity.SparsityPenalty),
     ):
         parameters = inspect.signature(target).parameters
         assert {key for key in node if not key.startswith("_")} == set(parameters) - given

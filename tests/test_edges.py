@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kan import KAN, KANLayer
-from kan.edges import EdgeNetwork
+from kan.edge_network import EdgeNetwork
 
 DOUBLE = torch.float64
 

@@ -226,7 +226,7 @@ def test_same_bits_with_any_number_of_threads(members) -> None:
 
 @pytest.mark.usefixtures("restored_threads")
 def test_same_bits_without_torchs_own_threads(monkeypatch) -> None:
-    from kan import teams
+    from kan.engines.local import threads as teams
 
     parts = tuple(part.float() for part in problem("uniform", 2, 2000, 20, 33, 9, 3, 7))
     torch.set_num_threads(1)
@@ -282,8 +282,9 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_change_of_any_kernel_voids_the_cache_of_all() -> None:
-    from kan import local_backward, local_forward
-    from kan.pointers import SOURCES
+    from kan.engines.local import backward as local_backward
+    from kan.engines.local import forward as local_forward
+    from kan.engines.local.pointers import SOURCES
 
     kernels = (local_forward.forward, local_forward._find_uniform, local_backward.backward)
     assert {kernel._cache._cache_file._source_stamp for kernel in kernels} == {SOURCES}
@@ -398,7 +399,7 @@ def test_without_a_compiler_splines_are_dense_and_it_is_said_once() -> None:
 def test_kernels_that_can_not_be_kept_are_compiled_all_the_same(monkeypatch, caplog) -> None:
     import numba
 
-    from kan import pointers
+    from kan.engines.local import pointers
 
     plain = numba.njit
 

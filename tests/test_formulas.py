@@ -9,13 +9,13 @@ from torch.testing import assert_close
 
 from continual.lbfgs import LBFGS
 from kan import KAN, KANLayer
-from kan.edges import EdgeNetwork
-from kan.formulas import formula
-from kan.pruning import prune, shapes
-from kan.sparsity import SparsityPenalty
-from kan.symbolic import fix_symbolic
-from kan.symbolify import suggest, symbolify
-from kan.symbols import LIBRARY, find_function
+from kan.edge_network import EdgeNetwork
+from kan.pruning.removal import prune, shapes
+from kan.pruning.sparsity import SparsityPenalty
+from kan.symbolic.conversion import suggest, symbolify
+from kan.symbolic.edges import fix_symbolic
+from kan.symbolic.formulas import formula
+from kan.symbolic.functions import LIBRARY, find_function
 from tasks.sampling import generators_from
 
 DOUBLE = torch.float64

@@ -8,7 +8,8 @@ import torch
 from scipy.interpolate import BSpline
 
 from kan import KAN, KANLayer
-from kan.grids import UNSEEN, continued, insert_knots, is_nested, refined_grid, refit, sample_grid, widened
+from kan.grids import continued, insert_knots, is_nested, refined_grid, refit, sample_grid, widened
+from kan.grids.coefficients import UNSEEN
 from kan.splines import basis, extend_grid, fit_coefficients, uniform_grid
 
 DOUBLE = torch.float64

@@ -11,7 +11,7 @@ import yaml
 from torch import nn
 
 from kan import KAN
-from kan.edges import EdgeNetwork
+from kan.edge_network import EdgeNetwork
 from kan.interchange import (
     from_efficient_kan,
     from_pykan,
@@ -20,7 +20,7 @@ from kan.interchange import (
     to_efficient_kan,
     to_pykan,
 )
-from kan.symbolic import fix_symbolic, release_symbolic
+from kan.symbolic.edges import fix_symbolic, release_symbolic
 from scripts.golden.networks import read, tensors
 
 GOLDEN = Path(__file__).parent / "golden"

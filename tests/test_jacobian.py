@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from continual.least_squares import LeastSquares, jacobian
 from kan import KAN
-from kan.roughness import derivative_jumps, roughness
+from kan.grids import derivative_jumps
 from kan.splines import extend_grid, fit_coefficients, uniform_grid
-from kan.symbolic import fix_symbolic
+from kan.symbolic.edges import fix_symbolic
 from kan.variants import RBFKAN, ChebyshevKAN, FourierKAN
 from mlp_baselines import MLP, SplineMLP
 
@@ -191,7 +191,7 @@ def test_jumps_are_those_of_the_derivative() -> None:
     third = [torch.einsum("mbik,miko->mbio", layer.basis(points + d, 3), layer.coefficients) for d in (near, -near)]
     mean = (points[:, -1] - points[:, 0]) / layer.grid_size
     expected = (third[0] - third[1])[:, 1:-1] * mean[:, None, :, None] ** 3
-    ((places, rows),) = roughness(model)
+    ((places, rows),) = model.roughness()
     values = layer.coefficients.detach().flatten(1)[:, places]
     jumps = (rows @ values.unsqueeze(-1)).squeeze(-1).view(M, 2, 2, 3)  # members, inputs, outputs, points
     torch.testing.assert_close(jumps, expected.permute(0, 2, 3, 1).detach(), rtol=1e-6, atol=1e-9)
@@ -209,22 +209,22 @@ def test_jumps_shrink_as_errors_of_splines_do() -> None:
 
 def test_roughness_leaves_out_what_is_masked_frozen_or_too_short() -> None:
     model = masked()
-    for (places, rows), layer in zip(roughness(model), model.each_layer(), strict=True):
+    for (places, rows), layer in zip(model.roughness(), model.each_layer(), strict=True):
         live = layer.live_edges().flatten(1)
         assert places.shape == (live.shape[1], 7)
         assert torch.equal((rows != 0.0).flatten(2).any(dim=2), live)
-    assert len(roughness(frozen())) == 2
-    assert roughness(kan(grid_size=1)) == []
+    assert len(frozen().roughness()) == 2
+    assert kan(grid_size=1).roughness() == []
 
 
 def test_roughness_has_the_units_of_the_grids_that_features_run_into() -> None:
     model = kan(depth=2, base="zero")
-    (_, first), (_, last) = roughness(model)
+    (_, first), (_, last) = model.roughness()
     with torch.no_grad():
         for parameter in (model.layer(0).coefficients, model.layer(1).knots):
             parameter.mul_(10.0)  # the same function of the inputs
         model.layer(1).refresh()
-    (places, again), (_, unchanged) = roughness(model)
+    (places, again), (_, unchanged) = model.roughness()
     assert places.shape == (6, 7)
     torch.testing.assert_close(again * 10.0, first)
     torch.testing.assert_close(unchanged, last)

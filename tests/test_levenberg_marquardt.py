@@ -22,7 +22,7 @@ from continual.stepping import TrainingStep
 from continual.strategies import FineTune
 from continual.training import Settings, train
 from kan import KAN
-from kan.sparsity import SparsityPenalty
+from kan.pruning.sparsity import SparsityPenalty
 from mlp_baselines import MLP
 from tasks import function_fit, gaussian_peaks
 from tasks.sampling import generators_from

@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from numpy.polynomial import Polynomial
 from scipy.interpolate import BSpline
 
-import kan.portrait
+import kan.pruning.portraits
 from continual.figures import save
 from kan import KAN, ChebyshevKAN, FourierKAN
 from kan import pictures as drawn
@@ -28,8 +28,8 @@ from kan.pictures.layout import arrange
 from kan.pictures.locality import moved, moved_share
 from kan.pictures.network import opacity
 from kan.pictures.spline_curves import greville
-from kan.portrait import portrait
-from kan.symbolic import fix_symbolic
+from kan.pruning.portraits import portrait
+from kan.symbolic.edges import fix_symbolic
 from mlp_baselines.mlp import MLP
 
 GENERATOR = torch.Generator()
@@ -178,8 +178,8 @@ def test_range_of_a_portrait_ignores_what_lies_far_out_but_not_rare_values() -> 
 def test_pieces_do_not_change_a_portrait(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = network([3, 5, 2], members=2), rand(2, 31, 3)
     whole = portrait(model, x)
-    monkeypatch.setattr(kan.portrait, "PIECE", 64)
-    monkeypatch.setattr("kan.sparsity.PIECE", 64)
+    monkeypatch.setattr(kan.pruning.portraits, "PIECE", 64)
+    monkeypatch.setattr("kan.pruning.sparsity.PIECE", 64)
     parts = portrait(model, x)
     for name, array in whole.items():
         np.testing.assert_allclose(parts[name], array, rtol=1e-5, atol=1e-6)

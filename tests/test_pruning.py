@@ -8,12 +8,12 @@ import torch
 
 from continual.lbfgs import LBFGS
 from kan import KAN
-from kan.edges import EdgeNetwork
-from kan.paths import connected, node_counts, strongest_paths
-from kan.pruning import prune, shapes
-from kan.sparsity import SparsityPenalty, edge_scores
-from kan.symbolic import SymbolicEdges
-from kan.symbols import find_function
+from kan.edge_network import EdgeNetwork
+from kan.pruning.paths import connected, node_counts, strongest_paths
+from kan.pruning.removal import prune, shapes
+from kan.pruning.sparsity import SparsityPenalty, edge_scores
+from kan.symbolic.edges import SymbolicEdges
+from kan.symbolic.functions import find_function
 from kan.variants import RBFKAN, ChebyshevKAN
 from mlp_baselines import MLP
 from tasks.sampling import generators_from

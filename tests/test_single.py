@@ -9,8 +9,8 @@ from torch import nn
 from torch.func import functional_call
 
 from kan import KAN, KANLayer, Single
-from kan.pruning import prune
-from kan.symbolic import fix_symbolic
+from kan.pruning.removal import prune
+from kan.symbolic.edges import fix_symbolic
 from tests.test_transforms import FAMILIES, build
 
 LAYER = "one layer"

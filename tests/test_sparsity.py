@@ -7,12 +7,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-import kan.sparsity as sparsity
+import kan.pruning.sparsity as sparsity
 from kan import KAN, KANLayer
-from kan.edges import EdgeLayer, EdgeNetwork
-from kan.sparsity import SparsityPenalty, edge_l1, edge_scores, edge_std, share_entropy
-from kan.symbolic import SymbolicEdges
-from kan.symbols import find_function
+from kan.edge_layer import EdgeLayer
+from kan.edge_network import EdgeNetwork
+from kan.pruning.sparsity import SparsityPenalty, edge_l1, edge_scores, edge_std, share_entropy
+from kan.symbolic.edges import SymbolicEdges
+from kan.symbolic.functions import find_function
 from kan.variants import ChebyshevLayer, RBFLayer
 from mlp_baselines import MLP
 

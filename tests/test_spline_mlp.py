@@ -13,7 +13,7 @@ from continual.models import StackedModel, parameter_counts
 from continual.strategies import FineTune
 from continual.training import Settings, train
 from kan import KAN
-from kan.reference import BASES
+from kan.engines.dense import BASES
 from kan.splines import basis
 from mlp_baselines import MLP, SplineMLP, matched_mlp, matched_spline_mlp
 from tasks import gaussian_peaks

@@ -7,8 +7,8 @@ import torch
 from torch.testing import assert_close
 
 from kan import KAN, KANLayer
-from kan.symbolic import SymbolicEdges, fix_symbolic, release_symbolic
-from kan.symbols import LIBRARY, SymbolicFunction, add_function, find_function
+from kan.symbolic.edges import SymbolicEdges, fix_symbolic, release_symbolic
+from kan.symbolic.functions import LIBRARY, SymbolicFunction, add_function, find_function
 
 DOUBLE = torch.float64
 NAMES = ("sin", "exp", "x^2", "J0", "0")

@@ -7,8 +7,8 @@ import scipy.special
 import sympy
 import torch
 
-from kan.affine_fit import fit_symbol
-from kan.symbols import LIBRARY, SymbolicFunction, add_function, find_function, function_of
+from kan.symbolic.affine_fit import fit_symbol
+from kan.symbolic.functions import LIBRARY, SymbolicFunction, add_function, find_function, function_of
 
 DOUBLE = torch.float64
 SHAPE = (3, 1, 2)  # members, one sample, inputs

@@ -19,12 +19,12 @@ from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
 from torch.utils.checkpoint import checkpoint
 
 from kan import KAN, RBFKAN, ChebyshevKAN, FourierKAN, KANLayer
-from kan.edges import EdgeNetwork
+from kan.edge_network import EdgeNetwork
 from kan.engines import spline_sum
-from kan.pruning import prune
-from kan.sparsity import SparsityPenalty, edge_l1, edge_std
-from kan.symbolic import edge_samples
-from kan.symbolify import symbolify
+from kan.pruning.removal import prune
+from kan.pruning.sparsity import SparsityPenalty, edge_l1, edge_std
+from kan.symbolic.conversion import symbolify
+from kan.symbolic.edges import edge_samples
 from mlp_baselines import MLP, SplineMLP
 
 pytestmark = [  # torch's own: it scripts a part of itself for forward mode, and copies batches to search in them
@@ -239,7 +239,7 @@ def test_modes_that_watch_operations_see_the_operation() -> None:
 @pytest.mark.parametrize("uniform", [True, False])
 @pytest.mark.parametrize("base", ["zero", "identity", "silu"])
 def test_the_operator_passes_torchs_own_checks(uniform, base) -> None:
-    import kan.operators  # noqa: F401 # registers it
+    import kan.engines.operators  # noqa: F401 # registers it
 
     layer = KANLayer(3, 2, grid_size=4, base=base, members=2, dtype=torch.float64)
     if not uniform:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from test_engines import DOUBLE, INF, NAN, evaluated, problem
 from torch import Tensor
 
-import kan.cuda
 import kan.engines
+import kan.engines.cuda
 from kan import KANLayer
 from kan.engines import choose_engine, spline_sum
 from kan.splines import extend_grid, uniform_grid
@@ -32,7 +32,7 @@ if not HAS_CUDA:
     if "triton" in sys.modules:
         pytest.skip("triton was imported before its interpreter could be asked for", allow_module_level=True)
     with mock.patch.dict(os.environ, TRITON_INTERPRET="1"):
-        import kan.triton_kernels
+        import kan.engines.cuda.kernels
 
 on_device = pytest.mark.skipif(not HAS_CUDA, reason="needs a CUDA device")
 # numpy, which the interpreter computes with, warns of what a GPU does without a word
@@ -145,7 +145,7 @@ def test_gradients_that_nobody_wants_are_not_made() -> None:
     for index in range(4):
         leaves = [part.detach().clone().requires_grad_(index == j) for j, part in enumerate(parts)]
         y = spline_sum(leaves[0], knots, leaves[1], 2, scale=leaves[2], base_weight=leaves[3], **options)
-        with mock.patch.object(kan.cuda, "_backward_inputs", wraps=kan.cuda._backward_inputs) as made:
+        with mock.patch.object(kan.engines.cuda, "_backward_inputs", wraps=kan.engines.cuda._backward_inputs) as made:
             y.backward(upstream)
         assert made.call_count == (index == 0)
         assert [leaf.grad is not None for leaf in leaves] == [index == j for j in range(4)]
@@ -208,7 +208,7 @@ def test_backward_twice_and_without_graph() -> None:
 
 def test_auto_takes_it_on_cuda_devices_only() -> None:
     assert choose_engine(torch.rand(1, 2, 3)) == "local"
-    with mock.patch.object(kan.engines, "triton_runs", kan.cuda.triton_runs):
+    with mock.patch.object(kan.engines, "triton_runs", kan.engines.cuda.triton_runs):
         assert choose_engine(torch.rand(1, 2, 3, device="meta")) == "dense"
         if HAS_CUDA and torch.cuda.get_device_capability() >= (8, 0):
             assert choose_engine(torch.rand(1, 2, 3, device="cuda")) == "triton"
@@ -221,8 +221,8 @@ def test_auto_takes_it_on_cuda_devices_only() -> None:
 
 @pytest.mark.parametrize(("found", "enough"), [("3.4.1", False), ("3.5.0", True), ("3.10.0", True), ("4.0.0", True)])
 def test_old_triton_counts_as_none(found, enough) -> None:
-    with mock.patch.object(kan.cuda, "version", return_value=found):
-        assert kan.cuda._installed.__wrapped__() is enough
+    with mock.patch.object(kan.engines.cuda, "version", return_value=found):
+        assert kan.engines.cuda._installed.__wrapped__() is enough
 
 
 def test_triton_waits_until_it_is_used() -> None:
@@ -235,7 +235,7 @@ from types import SimpleNamespace
 import torch, triton
 from triton.backends.compiler import GPUTarget
 from triton.runtime.jit import JITFunction
-from kan.cuda import triton_sum
+from kan.engines.cuda import triton_sum
 
 target = GPUTarget("cuda", 80, 32)
 triton.runtime.driver.set_active(SimpleNamespace(

@@ -24,10 +24,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kan.edges import EdgeNetwork
+from kan.edge_network import EdgeNetwork
+from kan.engines.dense import Base
 from kan.interchange.weights import LayerWeights, base_name, entry, layers_to_write, stack
 from kan.network import KAN
-from kan.reference import Base
 
 _ENTRIES = ("base_weight", "spline_weight", "spline_scaler", "grid")  # in the order of its state dict
 

@@ -30,7 +30,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kan.edges import EdgeNetwork
+from kan.edge_network import EdgeNetwork
 from kan.interchange.pykan_files import WANTED, WHOSE, Source, read_network, write_checkpoint
 from kan.interchange.weights import LayerWeights, base_name, entry, layers_to_write, stack
 from kan.network import KAN

@@ -9,10 +9,10 @@ from typing import cast
 import torch
 from torch import Generator, Tensor, nn
 
-from kan.edges import EdgeNetwork
+from kan.edge_network import EdgeNetwork
+from kan.engines.dense import BASES, Base
 from kan.layer import KANLayer
 from kan.network import KAN
-from kan.reference import BASES, Base
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kan.edges import EdgeLayer, EdgeNetwork
+from kan.edge_layer import EdgeLayer
+from kan.edge_network import EdgeNetwork
 from kan.layer import KANLayer
 from kan.pictures.spline_curves import greville
 from kan.pictures.style import BLUE, CYCLE, FIELD, GREEN, GREY, INK, SIZE, once, panel, sheet, styled, tidy, write

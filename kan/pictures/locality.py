@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.func import functional_call
 
-from kan.edges import EdgeNetwork
+from kan.edge_network import EdgeNetwork
 from kan.layer import KANLayer
 from kan.pictures.style import BLUE, GREY, INK, SIZE, escape, fitted, number, panel, sheet, styled, tidy, write
 

@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from kan.edges import EdgeNetwork
+from kan.edge_network import EdgeNetwork
 from kan.pictures.drawing import Formulas, Network, draw
 from kan.pictures.layout import arrange
 from kan.pictures.style import GREY, SIZE, escape, fitted, number, sheet, styled
-from kan.portrait import portrait
+from kan.pruning.portraits import portrait
 
 PAD = 0.14
 GAP = 0.42
@@ -65,7 +65,7 @@ def draw_network(
     its two nodes; frame, curve and lines have the opacity \(\tanh(\beta \, |\phi|_1)\).
 
     Args:
-        portrait: what `kan.portrait.portrait` returns; other arrays beside it do not matter.
+        portrait: what `kan.pruning.portrait` returns; other arrays beside it do not matter.
         member: which of the M members, counted from 0.
         input_names: one a input; x₁, x₂, … by default. A dollar sign is a dollar sign.
         output_names: one a output; y, or y₁, y₂, … by default.

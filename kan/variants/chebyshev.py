@@ -4,15 +4,20 @@ __all__ = ["ChebyshevKAN", "ChebyshevLayer", "chebyshev_polynomials"]
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from kan.edges import EdgeNetwork
+from kan.edge_network import EdgeNetwork
+from kan.engines.dense import Base
 from kan.members import layer_sizes as sizes_from
-from kan.reference import Base
-from kan.variants.features import FeatureLayer
+from kan.members import passes_on
+from kan.variants.features import FeatureArguments, FeatureLayer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def chebyshev_polynomials(u: Tensor, degree: int) -> Tensor:
@@ -56,12 +61,8 @@ class ChebyshevLayer(FeatureLayer):
             the angle \(\theta\), \(\tanh x = \cos \theta\).
         noise_scale: factor on the standard deviation of the initial coefficients.
         base: b, one of "silu", "identity", "zero"; "zero" has no \(w^b\) at all.
-        train_coefficients: whether c is trained, or stays as drawn.
-        train_base_weight: whether \(w^b\) is trained, or stays as drawn.
-        members: independent replicas M.
-        generators: one source of randomness a member; torch's global one by default.
-        dtype: of parameters and computation.
-        device: of parameters and computation.
+        arguments: `train_coefficients`, `train_base_weight`, `members`, `generators`, `dtype`, `device`, see
+            `FeatureLayer`.
 
     Attributes:
         coefficients: c, shape (M, I, n+1, O).
@@ -76,6 +77,7 @@ class ChebyshevLayer(FeatureLayer):
         torch.Size([3, 7, 5])
     """
 
+    @passes_on(FeatureLayer, "deviations")
     def __init__(
         self,
         in_features: int,
@@ -85,12 +87,7 @@ class ChebyshevLayer(FeatureLayer):
         orthonormal: bool = False,
         noise_scale: float = 1.0,
         base: Base = "zero",
-        train_coefficients: bool = True,
-        train_base_weight: bool = True,
-        members: int = 1,
-        generators: Sequence[Generator] | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | None = None,
+        **arguments: "Unpack[FeatureArguments]",
     ) -> None:
         if degree < 1:
             raise ValueError(f"degree must be at least 1, got {degree}")
@@ -99,12 +96,7 @@ class ChebyshevLayer(FeatureLayer):
             out_features,
             [noise_scale / (max(in_features, 1) * (degree + 1))] * (degree + 1),
             base=base,
-            train_coefficients=train_coefficients,
-            train_base_weight=train_base_weight,
-            members=members,
-            generators=generators,
-            dtype=dtype,
-            device=device,
+            **arguments,
         )
         self.orthonormal = orthonormal
 
@@ -154,15 +146,8 @@ class ChebyshevKAN(EdgeNetwork):
         depth: number of layers.
         degree: of the polynomials on every edge.
         layer_sizes: all sizes spelled out, [I, …, O], instead of `width` and `depth`.
-        orthonormal: see `ChebyshevLayer`.
-        noise_scale: see `ChebyshevLayer`.
-        base: see `ChebyshevLayer`.
-        train_coefficients: see `ChebyshevLayer`.
-        train_base_weight: see `ChebyshevLayer`.
-        members: independent replicas M.
-        generators: one source of randomness a member; torch's global one by default.
-        dtype: of parameters and computation.
-        device: of parameters and computation.
+        layer: what else every `ChebyshevLayer` takes: `orthonormal`, `noise_scale`, `base`, `train_coefficients`,
+            `train_base_weight`, `members`, `generators`, `dtype`, `device`.
 
     Raises:
         ValueError: see `ChebyshevLayer`; also a depth or width below 1.
@@ -173,6 +158,7 @@ class ChebyshevKAN(EdgeNetwork):
         torch.Size([10, 100, 1])
     """
 
+    @passes_on(ChebyshevLayer)
     def __init__(
         self,
         in_features: int,
@@ -182,36 +168,10 @@ class ChebyshevKAN(EdgeNetwork):
         degree: int = 7,
         *,
         layer_sizes: Sequence[int] | None = None,
-        orthonormal: bool = False,
-        noise_scale: float = 1.0,
-        base: Base = "zero",
-        train_coefficients: bool = True,
-        train_base_weight: bool = True,
-        members: int = 1,
-        generators: Sequence[Generator] | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | None = None,
+        **layer: Any,
     ) -> None:
         sizes = sizes_from(in_features, out_features, width, depth, layer_sizes)
-        super().__init__(
-            [
-                ChebyshevLayer(
-                    i,
-                    o,
-                    degree,
-                    orthonormal=orthonormal,
-                    noise_scale=noise_scale,
-                    base=base,
-                    train_coefficients=train_coefficients,
-                    train_base_weight=train_base_weight,
-                    members=members,
-                    generators=generators,
-                    dtype=dtype,
-                    device=device,
-                )
-                for i, o in zip(sizes[:-1], sizes[1:], strict=True)
-            ]
-        )
+        super().__init__([ChebyshevLayer(i, o, degree, **layer) for i, o in pairwise(sizes)])
 
     def layer(self, index: int) -> ChebyshevLayer:
         """One layer, counted from 0."""

@@ -4,7 +4,7 @@ A family is a feature map, the size of its initial coefficients and a sentence o
 here. All edges of an input share its features, so a layer is one feature map and one matrix product.
 """
 
-__all__ = ["FeatureLayer"]
+__all__ = ["FeatureArguments", "FeatureLayer"]
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,16 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from kan.edges import EdgeLayer
-from kan.members import draw_normal, draw_uniform, member_generators
-from kan.reference import BASES, Base
+from kan.edge_layer import EdgeLayer
+from kan.engines.dense import BASES, Base
+from kan.members import MemberArguments, draw_normal, draw_uniform, member_generators
+
+
+class FeatureArguments(MemberArguments, total=False):
+    """What networks and layers of features hand on to `FeatureLayer`, which says what it means."""
+
+    train_coefficients: bool
+    train_base_weight: bool
 
 
 class FeatureLayer(EdgeLayer):
@@ -56,12 +63,12 @@ class FeatureLayer(EdgeLayer):
         deviations: Sequence[float],
         *,
         base: Base,
-        train_coefficients: bool,
-        train_base_weight: bool,
-        members: int,
-        generators: Sequence[Generator] | None,
-        dtype: torch.dtype | None,
-        device: torch.device | None,
+        train_coefficients: bool = True,
+        train_base_weight: bool = True,
+        members: int = 1,
+        generators: Sequence[Generator] | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
     ) -> None:
         super().__init__(in_features, out_features, members)
         if base not in BASES:

@@ -4,15 +4,20 @@ __all__ = ["FourierKAN", "FourierLayer"]
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from kan.edges import EdgeNetwork
+from kan.edge_network import EdgeNetwork
+from kan.engines.dense import Base
 from kan.members import layer_sizes as sizes_from
-from kan.reference import Base
-from kan.variants.features import FeatureLayer
+from kan.members import passes_on
+from kan.variants.features import FeatureArguments, FeatureLayer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class FourierLayer(FeatureLayer):
@@ -42,12 +47,8 @@ class FourierLayer(FeatureLayer):
             a period; of no effect without \(c_0\).
         noise_scale: factor on the standard deviation of the initial coefficients.
         base: b, one of "silu", "identity", "zero"; "zero" has no \(w^b\) at all.
-        train_coefficients: whether a, b and \(c_0\) are trained, or stay as drawn.
-        train_base_weight: whether \(w^b\) is trained, or stays as drawn.
-        members: independent replicas M.
-        generators: one source of randomness a member; torch's global one by default.
-        dtype: of parameters and computation.
-        device: of parameters and computation.
+        arguments: `train_coefficients`, `train_base_weight`, `members`, `generators`, `dtype`, `device`, see
+            `FeatureLayer`.
 
     Attributes:
         coefficients: \(c_0\) if there is one, then \(a_1 \dots a_n\), then \(b_1 \dots b_n\): shape (M, I, F, O).
@@ -68,6 +69,7 @@ class FourierLayer(FeatureLayer):
 
     period: Tensor
 
+    @passes_on(FeatureLayer, "deviations")
     def __init__(
         self,
         in_features: int,
@@ -79,12 +81,7 @@ class FourierLayer(FeatureLayer):
         orthonormal: bool = False,
         noise_scale: float = 1.0,
         base: Base = "zero",
-        train_coefficients: bool = True,
-        train_base_weight: bool = True,
-        members: int = 1,
-        generators: Sequence[Generator] | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | None = None,
+        **arguments: "Unpack[FeatureArguments]",
     ) -> None:
         if frequencies < 1:
             raise ValueError(f"frequencies must be at least 1, got {frequencies}")
@@ -96,12 +93,7 @@ class FourierLayer(FeatureLayer):
             out_features,
             [0.0, *waves] if offset else waves,
             base=base,
-            train_coefficients=train_coefficients,
-            train_base_weight=train_base_weight,
-            members=members,
-            generators=generators,
-            dtype=dtype,
-            device=device,
+            **arguments,
         )
         self.orthonormal = orthonormal
         self.register_buffer("period", torch.full_like(self.coefficients[:, :, 0, 0], period, requires_grad=False))
@@ -157,17 +149,8 @@ class FourierKAN(EdgeNetwork):
         depth: number of layers.
         frequencies: of the series on every edge.
         layer_sizes: all sizes spelled out, [I, …, O], instead of `width` and `depth`.
-        period: see `FourierLayer`.
-        offset: see `FourierLayer`.
-        orthonormal: see `FourierLayer`.
-        noise_scale: see `FourierLayer`.
-        base: see `FourierLayer`.
-        train_coefficients: see `FourierLayer`.
-        train_base_weight: see `FourierLayer`.
-        members: independent replicas M.
-        generators: one source of randomness a member; torch's global one by default.
-        dtype: of parameters and computation.
-        device: of parameters and computation.
+        layer: what else every `FourierLayer` takes: `period`, `offset`, `orthonormal`, `noise_scale`, `base`,
+            `train_coefficients`, `train_base_weight`, `members`, `generators`, `dtype`, `device`.
 
     Raises:
         ValueError: see `FourierLayer`; also a depth or width below 1.
@@ -178,6 +161,7 @@ class FourierKAN(EdgeNetwork):
         torch.Size([10, 100, 1])
     """
 
+    @passes_on(FourierLayer)
     def __init__(
         self,
         in_features: int,
@@ -187,40 +171,10 @@ class FourierKAN(EdgeNetwork):
         frequencies: int = 4,
         *,
         layer_sizes: Sequence[int] | None = None,
-        period: float = 2 * math.pi,
-        offset: bool = True,
-        orthonormal: bool = False,
-        noise_scale: float = 1.0,
-        base: Base = "zero",
-        train_coefficients: bool = True,
-        train_base_weight: bool = True,
-        members: int = 1,
-        generators: Sequence[Generator] | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | None = None,
+        **layer: Any,
     ) -> None:
         sizes = sizes_from(in_features, out_features, width, depth, layer_sizes)
-        super().__init__(
-            [
-                FourierLayer(
-                    i,
-                    o,
-                    frequencies,
-                    period=period,
-                    offset=offset,
-                    orthonormal=orthonormal,
-                    noise_scale=noise_scale,
-                    base=base,
-                    train_coefficients=train_coefficients,
-                    train_base_weight=train_base_weight,
-                    members=members,
-                    generators=generators,
-                    dtype=dtype,
-                    device=device,
-                )
-                for i, o in zip(sizes[:-1], sizes[1:], strict=True)
-            ]
-        )
+        super().__init__([FourierLayer(i, o, frequencies, **layer) for i, o in pairwise(sizes)])
 
     def layer(self, index: int) -> FourierLayer:
         """One layer, counted from 0."""

@@ -4,17 +4,22 @@ __all__ = ["RBFKAN", "RBFLayer"]
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Tensor
 
-from kan.edges import EdgeNetwork
+from kan.edge_network import EdgeNetwork
+from kan.engines.dense import Base
 from kan.members import layer_sizes as sizes_from
-from kan.reference import Base
+from kan.members import passes_on
 from kan.splines import uniform_grid
-from kan.variants.features import FeatureLayer
+from kan.variants.features import FeatureArguments, FeatureLayer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class RBFLayer(FeatureLayer):
@@ -40,12 +45,8 @@ class RBFLayer(FeatureLayer):
         grid_range: the first and the last centre, in units of the inputs.
         noise_scale: standard deviation of the initial coefficients.
         base: b, one of "silu", "identity", "zero"; "zero" has no \(w^b\) at all.
-        train_coefficients: whether c is trained, or stays as drawn.
-        train_base_weight: whether \(w^b\) is trained, or stays as drawn.
-        members: independent replicas M.
-        generators: one source of randomness a member; torch's global one by default.
-        dtype: of parameters and computation.
-        device: of parameters and computation.
+        arguments: `train_coefficients`, `train_base_weight`, `members`, `generators`, `dtype`, `device`, see
+            `FeatureLayer`.
 
     Attributes:
         coefficients: c, shape (M, I, G+1, O).
@@ -65,6 +66,7 @@ class RBFLayer(FeatureLayer):
 
     centers: Tensor
 
+    @passes_on(FeatureLayer, "deviations")
     def __init__(
         self,
         in_features: int,
@@ -74,12 +76,7 @@ class RBFLayer(FeatureLayer):
         grid_range: tuple[float, float] = (-1.0, 1.0),
         noise_scale: float = 0.1,
         base: Base = "silu",
-        train_coefficients: bool = True,
-        train_base_weight: bool = True,
-        members: int = 1,
-        generators: Sequence[Generator] | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | None = None,
+        **arguments: "Unpack[FeatureArguments]",
     ) -> None:
         grid = uniform_grid(*grid_range, grid_size, dtype=torch.float64)
         super().__init__(
@@ -87,15 +84,10 @@ class RBFLayer(FeatureLayer):
             out_features,
             [noise_scale] * (grid_size + 1),
             base=base,
-            train_coefficients=train_coefficients,
-            train_base_weight=train_base_weight,
-            members=members,
-            generators=generators,
-            dtype=dtype,
-            device=device,
+            **arguments,
         )
         like = self.coefficients
-        self.register_buffer("centers", grid.to(like).expand(members, in_features, -1).contiguous())
+        self.register_buffer("centers", grid.to(like).expand(self.members, in_features, -1).contiguous())
 
     @property
     def grid_size(self) -> int:
@@ -138,15 +130,8 @@ class RBFKAN(EdgeNetwork):
         depth: number of layers.
         grid_size: intervals G of every grid, see `RBFLayer`.
         layer_sizes: all sizes spelled out, [I, …, O], instead of `width` and `depth`.
-        grid_range: first and last centre of every grid.
-        noise_scale: see `RBFLayer`.
-        base: see `RBFLayer`.
-        train_coefficients: see `RBFLayer`.
-        train_base_weight: see `RBFLayer`.
-        members: independent replicas M.
-        generators: one source of randomness a member; torch's global one by default.
-        dtype: of parameters and computation.
-        device: of parameters and computation.
+        layer: what else every `RBFLayer` takes: `grid_range`, `noise_scale`, `base`, `train_coefficients`,
+            `train_base_weight`, `members`, `generators`, `dtype`, `device`.
 
     Raises:
         ValueError: see `RBFLayer`; also a depth or width below 1.
@@ -157,6 +142,7 @@ class RBFKAN(EdgeNetwork):
         torch.Size([10, 100, 1])
     """
 
+    @passes_on(RBFLayer)
     def __init__(
         self,
         in_features: int,
@@ -166,36 +152,10 @@ class RBFKAN(EdgeNetwork):
         grid_size: int = 7,
         *,
         layer_sizes: Sequence[int] | None = None,
-        grid_range: tuple[float, float] = (-1.0, 1.0),
-        noise_scale: float = 0.1,
-        base: Base = "silu",
-        train_coefficients: bool = True,
-        train_base_weight: bool = True,
-        members: int = 1,
-        generators: Sequence[Generator] | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | None = None,
+        **layer: Any,
     ) -> None:
         sizes = sizes_from(in_features, out_features, width, depth, layer_sizes)
-        super().__init__(
-            [
-                RBFLayer(
-                    i,
-                    o,
-                    grid_size,
-                    grid_range=grid_range,
-                    noise_scale=noise_scale,
-                    base=base,
-                    train_coefficients=train_coefficients,
-                    train_base_weight=train_base_weight,
-                    members=members,
-                    generators=generators,
-                    dtype=dtype,
-                    device=device,
-                )
-                for i, o in zip(sizes[:-1], sizes[1:], strict=True)
-            ]
-        )
+        super().__init__([RBFLayer(i, o, grid_size, **layer) for i, o in pairwise(sizes)])
 
     def layer(self, index: int) -> RBFLayer:
         """One layer, counted from 0."""

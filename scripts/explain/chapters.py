@@ -8,7 +8,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from kan import pictures
-from kan.portrait import portrait
+from kan.pruning.portraits import portrait
 from scripts.explain.models import one_dimensional, samples, toy_networks
 
 GREEN, VERMILION = "#009e73", "#d55e00"

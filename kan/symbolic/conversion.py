@@ -10,19 +10,20 @@ below the floor is not told apart. Without a price for complexity a cosine beats
 small it is one, with a parameter to spare.
 """
 
-__all__ = ["EdgeReport", "Suggestion", "suggest", "symbolify"]
+__all__ = ["EdgeReport", "Suggestion", "suggest", "symbolify", "symbolify_in_place"]
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from kan.affine_fit import fit_symbol
-from kan.edges import EdgeLayer, EdgeNetwork
+from kan.edge_layer import EdgeLayer, LayeredNetwork
 from kan.members import stacked_input
-from kan.symbolic import edge_samples, edge_selection, symbolic_edges
-from kan.symbols import LIBRARY, SymbolicFunction, find_function
+from kan.symbolic.affine_fit import fit_symbol
+from kan.symbolic.edges import edge_samples, edge_selection, symbolic_edges
+from kan.symbolic.functions import LIBRARY, SymbolicFunction, find_function
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class EdgeReport:
 
 @torch.no_grad()
 def suggest(
-    model: EdgeNetwork,
+    model: LayeredNetwork,
     layer: int,
     i: int,
     o: int,
@@ -107,7 +108,7 @@ def suggest(
 
 @torch.no_grad()
 def symbolify(
-    model: EdgeNetwork,
+    model: LayeredNetwork,
     x: Tensor,
     library: Sequence[str] | None = None,
     *,
@@ -169,6 +170,26 @@ def symbolify(
             reports += _convert(layer, index, inputs, edges, functions, (r2_threshold, weight, floor, negligible))
         inputs = layer(inputs)
     return sorted(reports, key=lambda report: (report.member, report.layer, report.input, report.output))
+
+
+def symbolify_in_place(
+    model: LayeredNetwork,
+    x: Tensor,
+    library: Sequence[str] | None = None,
+    r2_threshold: float = 0.9,
+    weight: float = 0.5,
+) -> str:
+    """`symbolify`, and what it did in a line: how many edges follow which function, and the worst fit."""
+    edges = symbolify(model, x, library, r2_threshold=r2_threshold, weight=weight)
+    fixed = [edge for edge in edges if edge.fixed]
+    if not fixed:
+        return f"no formula for any of {len(edges)} edges (none with R² of {r2_threshold:g} or more)"
+    names = Counter(edge.best.name for edge in fixed)
+    found = ", ".join(f"{name} × {count}" if count > 1 else name for name, count in names.most_common())
+    worst = max(1.0 - edge.best.r2 for edge in fixed)
+    return (
+        f"formulas for {len(fixed)} of {len(edges)} edges: {found}; the worst leaves {worst:.1e} of its edge's variance"
+    )
 
 
 def _convert(

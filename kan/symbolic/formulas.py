@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from kan.edges import EdgeLayer, EdgeNetwork
-from kan.symbols import SymbolicFunction
+from kan.edge_layer import EdgeLayer, LayeredNetwork
+from kan.symbolic.functions import SymbolicFunction
 
 _EXPANDED_TERMS = 64  # powers of sums with more terms than this are not multiplied out
 
 
 def formula(
-    model: EdgeNetwork,
+    model: LayeredNetwork,
     member: int = 0,
     names: Sequence[Any] | None = None,
     digits: int | None = None,
@@ -28,7 +28,7 @@ def formula(
     that do not follow a formula appear as undefined functions, phi_0_1_2 for layer 0, input 1, output 2.
 
     Args:
-        model: a network, most of whose live edges should be fixed to formulas (`kan.symbolify`).
+        model: a network, most of whose live edges should be fixed to formulas (`kan.symbolic`).
         member: which member.
         names: names, or SymPy symbols, of the inputs; x1, x2, … if None.
         digits: decimals that numbers are rounded to, and then products multiplied out where that is shorter; None
@@ -42,7 +42,7 @@ def formula(
 
     Example:
         >>> from kan import KAN
-        >>> from kan.symbolic import fix_symbolic
+        >>> from kan.symbolic.edges import fix_symbolic
         >>> model = KAN(2, 1, depth=1)
         >>> fix_symbolic(model, 0, 0, 0, "sin", affine=(-3.0, 3.1416, 2.0, 0.0))
         >>> fix_symbolic(model, 0, 1, 0, "x^2", affine=(2.0, 0.0, 0.25, 1.0))

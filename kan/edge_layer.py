@@ -1,16 +1,17 @@
-r"""Networks of learnable edges, whatever the functions on them: what B-splines and their alternatives have in common.
+r"""A layer of learnable edges, whatever the functions on them: what B-splines and their alternatives have in common.
 
 A layer sums one function of one variable per edge, \(y_o = \sum_i \phi_{i,o}(x_i)\). Every family here is linear in
 its parameters, \(\phi_{i,o}(x) = \sum_f F_{i,f}(x) \, W_{i,f,o}\), with features F that all edges of an input share. On
-that rest what works on any of them: pruning (`kan.pruning`), sparsity (`kan.sparsity`), formulas (`kan.symbolic`) and
-pictures (`kan.pictures`).
+that rest what works on any of them: sizes of edges and pruning (`kan.pruning`), formulas (`kan.symbolic`), derivatives
+in the parameters (`kan.jacobian`) and pictures (`kan.pictures`). These ask of a network only what `LayeredNetwork`
+says, and `kan.edge_network`, which offers them, stands above all of them.
 """
 
-__all__ = ["EdgeLayer", "EdgeNetwork", "replace_tensor"]
+__all__ = ["EdgeLayer", "LayeredNetwork", "replace_tensor"]
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +19,7 @@ from torch import Tensor, nn
 from kan.members import pick, stacked_input
 
 if TYPE_CHECKING:
-    from kan.symbolic import SymbolicEdges
-
-
-FORMULA_DIGITS = 4
-"""Decimals of the numbers in a formula that `describe` gives."""
+    from kan.symbolic.edges import SymbolicEdges
 
 
 class EdgeLayer(nn.Module):
@@ -209,7 +206,10 @@ class EdgeLayer(nn.Module):
         return chosen
 
     def fit_to(self, state: Mapping[str, Tensor], prefix: str = "") -> None:
-        """Takes on the shapes of a state dict, so that it can be loaded; what the parameters hold is lost."""
+        """Takes on the shapes of a state dict, so that it can be loaded; what the parameters hold is lost.
+
+        Formulas are taken away; `EdgeNetwork.fit_to` brings those of the state dict.
+        """
         for name, axes in self.AXES.items():
             saved, own = state.get(prefix + name), getattr(self, name)
             if saved is None and name == "mask":
@@ -220,14 +220,7 @@ class EdgeLayer(nn.Module):
                 for axis, attribute in (("M", "members"), ("I", "in_features"), ("O", "out_features")):
                     if axis in axes:
                         setattr(self, attribute, saved.shape[axes.index(axis)])
-        if f"{prefix}symbolic.function" in state:
-            from kan.symbolic import SymbolicEdges
-
-            shape = (self.members, self.in_features, self.out_features)
-            like = next(self.parameters())
-            self.symbolic = SymbolicEdges(*shape, dtype=like.dtype, device=like.device)
-        else:
-            self.symbolic = None
+        self.symbolic = None
 
 
 def replace_tensor(module: nn.Module, name: str, value: Tensor) -> None:
@@ -252,167 +245,54 @@ def _select(
             replace_tensor(target, name, pick(tensor.detach(), letters, members, {"I": inputs, "O": outputs}))
 
 
-class EdgeNetwork(nn.Module):
-    """Edge layers in a row, each one's outputs the inputs of the next.
+class LayeredNetwork(Protocol):
+    """What functions that work on a network's layers ask of it; `kan.edge_network.EdgeNetwork` has it."""
 
-    Args:
-        layers: at least one, of the same members, each with as many inputs as the one before has outputs.
-
-    Raises:
-        ValueError: layers that do not fit together.
-    """
-
-    def __init__(self, layers: Sequence[EdgeLayer]) -> None:
-        super().__init__()
-        if not layers:
-            raise ValueError("a network needs at least one layer")
-        for before, after in zip(layers[:-1], layers[1:], strict=True):
-            if (before.out_features, before.members) != (after.in_features, after.members):
-                raise ValueError(
-                    f"a layer with {before.out_features} outputs and {before.members} members can't feed one with "
-                    f"{after.in_features} inputs and {after.members} members"
-                )
-        self.layers = nn.ModuleList(layers)
-
-    def layer(self, index: int) -> EdgeLayer:
-        """One layer, counted from 0."""
-        layer = self.layers[index]
-        assert isinstance(layer, EdgeLayer)
-        return layer
-
-    def each_layer(self) -> Iterator[EdgeLayer]:
-        """The layers from input to output."""
-        return (self.layer(index) for index in range(self.depth))
-
-    @property
-    def depth(self) -> int:
-        """Number of layers."""
-        return len(self.layers)
+    layers: nn.ModuleList
 
     @property
     def members(self) -> int:
         """Independent replicas M."""
-        return self.layer(0).members
 
     @property
     def in_features(self) -> int:
         """Input features I."""
-        return self.layer(0).in_features
 
     @property
     def out_features(self) -> int:
         """Output features O."""
-        return self.layer(-1).out_features
 
-    def like(self) -> Tensor:
-        """A parameter, of the dtype and on the device in which the network computes."""
-        return self.layer(0).like()
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
 
     @property
     def layer_sizes(self) -> list[int]:
         """Features from input to output, [I, …, O]."""
-        return [self.in_features, *(layer.out_features for layer in self.each_layer())]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
-        for layer in self.layers:
-            x = layer(x)
-        return x
+    def layer(self, index: int) -> EdgeLayer:
+        """One layer, counted from 0."""
+
+    def each_layer(self) -> Iterator[EdgeLayer]:
+        """The layers from input to output."""
+
+    def like(self) -> Tensor:
+        """A parameter, of the dtype and on the device in which the network computes."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All parameters, in the order of the layers."""
+
+    def live_parameters(self) -> Tensor:
+        """How many trained numbers act on the output of each member, int64 (M,)."""
 
     def activations(self, x: Tensor) -> list[Tensor]:
         """What enters each layer, (M, B, I) each, and the output (M, B, O) last."""
-        found = [stacked_input(x, self.members, self.in_features, self.like())]
-        for layer in self.layers:
-            found.append(layer(found[-1]))
-        return found
 
-    @torch.no_grad()
-    def outside(self, x: Tensor) -> Tensor:
-        """The share of each layer's inputs that lie outside its `input_window`, shape (M, L), between 0 and 1.
-
-        Args:
-            x: inputs of the network, (M, B, I) or (B, I).
-        """
-        entering = self.activations(x)[:-1]
-        shares = [layer.outside(inputs) for layer, inputs in zip(self.each_layer(), entering, strict=True)]
-        return torch.stack(shares, dim=1)
-
-    def jacobian(self, x: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
-        """Predictions (M, B, O) and their derivatives in the trained parameters (M, B, O, P); see `kan.jacobian`."""
-        from kan.jacobian import jacobian
-
-        return jacobian(self, x, members)
-
-    def portrait(self, x: Tensor, points: int = 65) -> dict[str, Any]:
-        """What a picture of the network needs, as plain arrays; see `kan.portrait.portrait`."""
-        from kan.portrait import portrait
-
-        return portrait(self, x, points)
-
-    def member(self, index: int) -> "EdgeNetwork":
-        """A new network with that member alone.
-
-        Raises:
-            ValueError: there is no such member.
-        """
-        if not 0 <= index < self.members:
-            raise ValueError(f"member must be between 0 and {self.members - 1}, got {index}")
-        return self.rebuilt([layer.select([index]) for layer in self.each_layer()])
-
-    def rebuilt(self, layers: Sequence[EdgeLayer]) -> "EdgeNetwork":
+    def rebuilt(self: "Network", layers: Sequence[EdgeLayer]) -> "Network":
         """A network of the same kind with these layers."""
-        other = copy.copy(self)  # whatever else a subclass keeps
-        other._modules = {}
-        EdgeNetwork.__init__(other, layers)
-        return other
 
-    def fit_to(self, state: Mapping[str, Tensor]) -> None:
-        """Takes on the shapes of a state dict: grid sizes, widths, masks and formulas; then load the state dict.
+    def __call__(self, x: Tensor) -> Tensor:
+        """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
 
-        Raises:
-            ValueError: another number of layers, members, inputs or outputs.
-        """
-        layers = {name.split(".")[1] for name in state if name.startswith("layers.")}
-        before = (self.members, self.in_features, self.out_features)
-        if len(layers) != self.depth:
-            raise ValueError(f"the state dict holds {len(layers)} layers, the network {self.depth}")
-        copied = [copy.deepcopy(layer) for layer in self.each_layer()]
-        for index, layer in enumerate(copied):
-            layer.fit_to(state, f"layers.{index}.")
-        after = (copied[0].members, copied[0].in_features, copied[-1].out_features)
-        if after != before:
-            raise ValueError(f"the state dict has (members, inputs, outputs) {after}, the network {before}")
-        self.layers = nn.ModuleList(copied)
 
-    def live_parameters(self) -> Tensor:
-        """How many trained numbers act on the output of each member, int64 (M,); see the layers."""
-        return torch.stack([layer.live_parameters() for layer in self.each_layer()]).sum(0)
-
-    def flops(self) -> int:
-        """Floating-point operations of one sample of one member, forward; see the layers."""
-        return sum(layer.flops() for layer in self.each_layer())
-
-    def describe(self) -> dict[str, Any]:
-        """What records and figures say about the model, in plain types.
-
-        A member whose formula can't be written, since its numbers are beyond float64, has "nan".
-
-        Of a pruned network also `shapes`, nodes of each layer that are left, for each member; of one with edges that
-        follow formulas `formulas`, one for each output, for each member.
-        """
-        found: dict[str, Any] = {"family": "KAN", "layer_sizes": self.layer_sizes, "depth": self.depth}
-        if any(layer.mask is not None for layer in self.each_layer()):
-            from kan.pruning import shapes
-
-            found["shapes"] = shapes(self)
-        if any(layer.symbolic is not None for layer in self.each_layer()):
-            from kan.formulas import formula
-
-            def said(member: int) -> list[str]:
-                try:
-                    return [str(output) for output in formula(self, member, digits=FORMULA_DIGITS)]
-                except (ArithmeticError, ValueError, TypeError):  # numbers beyond float64, of a member that diverged
-                    return ["nan"] * self.out_features
-
-            found["formulas"] = [said(member) for member in range(self.members)]
-        return found
+Network = TypeVar("Network", bound=LayeredNetwork)

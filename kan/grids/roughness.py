@@ -17,10 +17,13 @@ coefficient that no sample touches, or a few where its basis is next to nothing,
 
 __all__ = ["derivative_jumps", "roughness"]
 
+from collections.abc import Sequence
+from itertools import chain
+
 import torch
 from torch import Tensor
 
-from kan.network import KAN
+from kan.grids.layer import GridLayer
 
 
 def derivative_jumps(knots: Tensor, spline_order: int) -> Tensor:
@@ -52,7 +55,7 @@ def derivative_jumps(knots: Tensor, spline_order: int) -> Tensor:
 
 
 @torch.no_grad()
-def roughness(network: KAN) -> list[tuple[Tensor, Tensor]]:
+def roughness(layers: Sequence[GridLayer]) -> list[tuple[Tensor, Tensor]]:
     r"""Rows whose products with the parameters are the jumps of all splines, \([\phi^{(k)}] \bar h^k / u_\phi\).
 
     The splines count with their scales and masks; the scales are taken as they are now. A hidden feature has no unit of
@@ -60,29 +63,28 @@ def roughness(network: KAN) -> list[tuple[Tensor, Tensor]]:
     output. Base functions and formulas are not counted.
 
     Args:
-        network: M members.
+        layers: of M members, from input to output.
 
     Returns:
         For each layer whose coefficients are trained and whose grids have points inside: the places (E, K) of the
         coefficients of its E = I O edges among the P trained parameters of a member (in the order of
-        `network.parameters()`, each flattened from its second axis on), and the rows (M, E, G-1, K), in float64.
+        the layers' parameters, each flattened from its second axis on), and the rows (M, E, G-1, K), in float64.
     """
     blocks = []
     start = 0
     places = {}
-    for parameter in network.parameters():
+    for parameter in chain.from_iterable(layer.parameters() for layer in layers):
         if parameter.requires_grad:
             places[parameter] = start
             start += parameter[0].numel()
-    for index in range(network.depth):
-        layer = network.layer(index)
+    for index, layer in enumerate(layers):
         if layer.coefficients not in places or layer.grid_size < 2:
             continue
         gate, scale = layer.gate(), layer.spline_scale.double()
         if gate is not None:
             scale = scale * gate
-        if index + 1 < network.depth:
-            low, high = network.layer(index + 1).input_window()
+        if index + 1 < len(layers):
+            low, high = layers[index + 1].input_window()
             scale = scale / (high - low).double().unsqueeze(1)
         jumps = derivative_jumps(layer.knots, layer.spline_order)
         rows = (jumps.unsqueeze(2) * scale[..., None, None]).flatten(1, 2)

@@ -14,10 +14,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from kan.edges import EdgeLayer, EdgeNetwork
+from kan.edge_layer import EdgeLayer, LayeredNetwork, Network
 from kan.members import pick, stacked_input
-from kan.paths import connected, node_counts, strongest_paths
-from kan.sparsity import EdgeScores, edge_scores, network_of_edges
+from kan.pruning.paths import connected, node_counts, strongest_paths
+from kan.pruning.sparsity import EdgeScores, edge_scores, network_of_edges
 
 PruningMeasure = Literal["l1", "std", "attribution"]
 
@@ -77,14 +77,14 @@ class PruningReport:
 
 @torch.no_grad()
 def prune(
-    model: EdgeNetwork,
+    model: Network,
     x: Tensor,
     *,
     node_threshold: float = 1e-2,
     edge_threshold: float = 1e-2,
     measure: PruningMeasure = "l1",
     absorb_means: bool = False,
-) -> tuple[EdgeNetwork, PruningReport]:
+) -> tuple[Network, PruningReport]:
     """A smaller network without the edges and nodes that do little on the samples; the model itself stays as it is.
 
     An edge stays if its size exceeds `edge_threshold`; a hidden node if both its largest incoming and its largest
@@ -107,7 +107,7 @@ def prune(
         x: samples, (M, B, I) or (B, I), the training inputs as a rule.
         node_threshold: least size of the largest edges of a node, ≥ 0; 0.01 in the paper.
         edge_threshold: least size of an edge, ≥ 0; the paper has none, which is 0.
-        measure: the size of an edge, see `kan.sparsity.EdgeScores`: "l1" as in the paper; "std", which takes constant
+        measure: the size of an edge, see `kan.pruning.EdgeScores`: "l1" as in the paper; "std", which takes constant
             edges for nothing; "attribution", which takes them for nothing either, and does not depend on the scale of
             the hidden nodes: a node of small values that the next layer magnifies is kept.
         absorb_means: whether means of removed edges are kept; belongs to "std" and "attribution".
@@ -153,7 +153,7 @@ def prune(
     return smaller, report
 
 
-def shapes(model: EdgeNetwork) -> list[list[int]]:
+def shapes(model: LayeredNetwork) -> list[list[int]]:
     """Nodes of each layer that lie on a path of live edges, for each member; inputs and outputs are all counted.
 
     Raises:
@@ -197,7 +197,7 @@ def _survivors(
 
 
 def _means_to_absorb(
-    model: EdgeNetwork,
+    model: LayeredNetwork,
     x: Tensor,
     scores: Sequence[EdgeScores],
     sizes: Sequence[Tensor],
@@ -223,7 +223,7 @@ def _means_to_absorb(
     return shifts
 
 
-def _rebuilt(model: EdgeNetwork, live: Sequence[Tensor], shifts: Sequence[Tensor] | None) -> EdgeNetwork:
+def _rebuilt(model: Network, live: Sequence[Tensor], shifts: Sequence[Tensor] | None) -> Network:
     """The network of the live edges alone, nodes that are kept in front."""
     members = range(model.members)
     orders: list[Tensor | None] = [None]  # of the nodes between layers; inputs and outputs stay where they are
@@ -244,8 +244,8 @@ def _rebuilt(model: EdgeNetwork, live: Sequence[Tensor], shifts: Sequence[Tensor
 
 
 def _members(
-    model: EdgeNetwork,
-    smaller: EdgeNetwork,
+    model: LayeredNetwork,
+    smaller: LayeredNetwork,
     x: Tensor,
     before: Sequence[Tensor],
     live: Sequence[Tensor],

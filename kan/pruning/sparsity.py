@@ -17,13 +17,13 @@ than `PIECE` numbers.
 __all__ = ["PIECE", "EdgeScores", "Measure", "SparsityPenalty", "edge_l1", "edge_scores", "edge_std", "share_entropy"]
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from kan.edges import EdgeLayer, EdgeNetwork
+from kan.edge_layer import EdgeLayer, LayeredNetwork
 from kan.members import stacked_input
 
 Measure = Literal["l1", "std"]
@@ -251,7 +251,7 @@ class EdgeScores(NamedTuple):
 
 
 @torch.no_grad()
-def edge_scores(model: EdgeNetwork, x: Tensor) -> list[EdgeScores]:
+def edge_scores(model: LayeredNetwork, x: Tensor) -> list[EdgeScores]:
     """Several measures of every edge, layer by layer; no gradients.
 
     Args:
@@ -277,15 +277,15 @@ def edge_scores(model: EdgeNetwork, x: Tensor) -> list[EdgeScores]:
     return scores[::-1]
 
 
-def network_of_edges(model: nn.Module) -> EdgeNetwork:
+def network_of_edges(model: nn.Module) -> LayeredNetwork:
     """The model itself, if it is one.
 
     Raises:
         ValueError: it has no edges with functions on them.
     """
-    if not isinstance(model, EdgeNetwork):
+    if not hasattr(model, "each_layer"):
         raise ValueError(f"sparsity and pruning need a network of edges such as KAN, got {type(model).__name__}")
-    return model
+    return cast(LayeredNetwork, model)
 
 
 def known_measure(measure: Measure) -> Measure:

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kan.edges import EdgeLayer, EdgeNetwork
-from kan.sparsity import PIECE, edge_l1
+from kan.edge_layer import EdgeLayer, LayeredNetwork
+from kan.pruning.sparsity import PIECE, edge_l1
 
 Portrait = dict[str, NDArray[Any]]
 """Arrays by name: `edge_x_0`, `edge_y_0`, `edge_l1_0`, `edge_live_0`, and so on for every layer."""
@@ -28,7 +28,7 @@ WINDOW = 0.1
 """Half width of what is drawn of an edge whose input is constant, in units of that constant, or of 1 if it is small."""
 
 
-def portrait(model: EdgeNetwork, x: Tensor, points: int = 65) -> Portrait:
+def portrait(model: LayeredNetwork, x: Tensor, points: int = 65) -> Portrait:
     r"""The function of every edge, on evenly spaced points of the range of its inputs.
 
     The range is that of the activations with 3 % on either side. Activations farther outside the 5 % and 95 % quantiles

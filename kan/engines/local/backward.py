@@ -4,8 +4,8 @@ __all__ = ["backward"]
 
 from typing import Any
 
-from kan.pointers import BLOCK, inlined, integers, offset_by, pointer, scratch, sums, sums_inside
-from kan.vectors import load, multiply_add, plus, some_zeros, store, total, zeros
+from kan.engines.local.pointers import BLOCK, inlined, integers, offset_by, pointer, scratch, sums, sums_inside
+from kan.engines.local.vectors import load, multiply_add, plus, some_zeros, store, total, zeros
 
 
 @inlined

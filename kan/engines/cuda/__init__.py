@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kan.plain import is_plain
-from kan.reference import Base, dense_gradients
+from kan.engines.dense import Base, dense_gradients
+from kan.engines.plain import is_plain
 from kan.splines import uniform_polynomials
 
 _KINDS = {"zero": 0, "identity": 1, "silu": 2}
@@ -22,9 +22,9 @@ _OPTIONS = {"num_warps": 4, "enable_fp_fusion": True}  # named, because defaults
 @functools.cache
 def _kernels() -> Any:
     """What needs triton, imported at first use: it takes some tenths of a second that not everybody needs."""
-    from kan import triton_kernels
+    from kan.engines.cuda import kernels
 
-    return triton_kernels
+    return kernels
 
 
 @functools.cache
@@ -250,7 +250,7 @@ def triton_gradients(
     base: Base,
     needed: Sequence[bool],
 ) -> tuple[Tensor | None, ...]:
-    """Gradients of `triton_sum`; see `kan.local.local_gradients`."""
+    """Gradients of `triton_sum`; see `kan.engines.local.local_gradients`."""
     tensors = (x, knots, coefficients, scale, base_weight)
     need_x, _, *need_weights = needed
     if upstream.numel() == 0 or x.numel() == 0:

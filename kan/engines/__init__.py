@@ -14,11 +14,11 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from kan.cuda import triton_runs, triton_sum
-from kan.local import local_sum, local_usable
-from kan.operators import opaque_sum
-from kan.plain import is_exporting, is_plain, is_plain_type, is_transformed
-from kan.reference import BASES, Base, dense_sum
+from kan.engines.cuda import triton_runs, triton_sum
+from kan.engines.dense import BASES, Base, dense_sum
+from kan.engines.local import local_sum, local_usable
+from kan.engines.operators import opaque_sum
+from kan.engines.plain import is_exporting, is_plain, is_plain_type, is_transformed
 
 Engine = Literal["auto", "dense", "local", "triton"]
 

@@ -19,9 +19,9 @@ import torch
 from llvmlite import binding
 from numba import types
 
-from kan.local_backward import backward
-from kan.local_forward import forward
-from kan.pointers import SOURCES, pointer
+from kan.engines.local.backward import backward
+from kan.engines.local.forward import forward
+from kan.engines.local.pointers import SOURCES, pointer
 
 
 def _open() -> Any:
@@ -67,7 +67,7 @@ def _share(kernel_name: str, dtype: Any) -> Any:
     signature = types.void(types.int64)
     try:
         return numba.cfunc(signature, cache=True)(share)
-    except RuntimeError:  # no place to keep it, which `kan.pointers` has said
+    except RuntimeError:  # no place to keep it, which `kan.engines.local.pointers` has said
         return numba.cfunc(signature)(share)
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kan.cuda import triton_gradients, triton_sum
-from kan.local import local_gradients, local_sum
-from kan.reference import dense_gradients
+from kan.engines.cuda import triton_gradients, triton_sum
+from kan.engines.dense import dense_gradients
+from kan.engines.local import local_gradients, local_sum
 
 ENGINES_BEHIND: dict[str, tuple[Callable[..., Tensor], Callable[..., tuple[Tensor | None, ...]]]] = {
     "local": (local_sum, local_gradients),

@@ -1,7 +1,7 @@
 """Addresses inside numba kernels, and what all kernels of the spline operation share.
 
 Kernels take addresses of contiguous tensors instead of arrays, because a view costs a microsecond each and the whole
-work of a small layer is ten; `kan.local` checks shapes before.
+work of a small layer is ten; `kan.engines.local` checks shapes before.
 
 Samples go in blocks of `BLOCK`. What is known about one block of one input is a *record* of `record_rows(k)` rows of
 `BLOCK` numbers: index of the first live basis (-k to K), the place within its interval (or x), b(x), b'(x), the order
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 BLOCK = 64
 
-_files = [Path(__file__).with_name(f"{name}.py") for name in ("pointers", "vectors", "local_forward", "local_backward")]
+_files = [Path(__file__).with_name(f"{name}.py") for name in ("pointers", "vectors", "forward", "backward")]
 SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in _files)).hexdigest()
 
 

@@ -33,7 +33,7 @@ class SymbolicFunction:
         name: what it is called, unique in the library.
         function: elementwise and differentiable, NaN for no argument.
         formula: the same for SymPy expressions.
-        complexity: what choosing it costs, in the units of `kan.symbolify.suggest`.
+        complexity: what choosing it costs, in the units of `kan.symbolic.suggest`.
         low: lowest argument at which the function equals its formula.
         high: highest such argument.
         gap: arguments nearer to 0 than this are too near to a pole.

@@ -7,15 +7,15 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kan.plain import is_plain
-from kan.reference import Base, dense_gradients
+from kan.engines.dense import Base, dense_gradients
+from kan.engines.plain import is_plain
 from kan.splines import uniform_polynomials
 
 log = logging.getLogger(__name__)
@@ -27,20 +27,15 @@ _WORTH_A_THREAD = 1 << 19  # edges and inputs: about 0.2 ms, several times what 
 
 
 @functools.cache
-def _kernels() -> SimpleNamespace:
+def _kernels() -> ModuleType:
     """What needs numba, imported at first use: it takes some tenths of a second that not everybody needs."""
     import numba
 
     if numba.config.DISABLE_JIT:
         raise RuntimeError("NUMBA_DISABLE_JIT is set")
-    from kan.local_backward import backward
-    from kan.local_forward import forward
-    from kan.pointers import BLOCK, record_rows
-    from kan.teams import run_in_team
+    from kan.engines.local import kernels
 
-    return SimpleNamespace(
-        forward=forward, backward=backward, run_in_team=run_in_team, BLOCK=BLOCK, record_rows=record_rows
-    )
+    return kernels
 
 
 _usable: bool | None = None  # not known yet

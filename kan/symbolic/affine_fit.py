@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kan.symbols import SymbolicFunction
+from kan.symbolic.functions import SymbolicFunction
 
 _STARTS = 4  # best points of the coarse grid that are followed
 _COARSE_SAMPLES = 128
@@ -56,7 +56,7 @@ def fit_symbol(function: SymbolicFunction, x: Tensor, y: Tensor, edges: Tensor |
         ValueError: shapes that do not match, no samples, or samples that are not finite.
 
     Example:
-        >>> from kan.symbols import find_function
+        >>> from kan.symbolic.functions import find_function
         >>> x = torch.linspace(0, 1, 50, dtype=torch.float64).reshape(1, 50, 1)
         >>> fit = fit_symbol(find_function("tanh"), x, 3.0 * torch.tanh(2.0 * x - 1.0).unsqueeze(-1) + 0.5)
         >>> [round(value, 6) for value in fit.affine.flatten().tolist()]

@@ -6,8 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from kan.pointers import BLOCK, cast, exact, exp, inlined, integers, offset_by, pointer, smooth, sums, sums_inside
-from kan.vectors import load, multiply_add, multiply_then_add, some_zeros, splat, store, zeros
+from kan.engines.local.pointers import (
+    BLOCK,
+    cast,
+    exact,
+    exp,
+    inlined,
+    integers,
+    offset_by,
+    pointer,
+    smooth,
+    sums,
+    sums_inside,
+)
+from kan.engines.local.vectors import load, multiply_add, multiply_then_add, some_zeros, splat, store, zeros
 
 
 @exact

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from kan.affine_fit import fit_symbol
-from kan.edges import EdgeLayer, EdgeNetwork
+from kan.edge_layer import EdgeLayer, LayeredNetwork
 from kan.members import stacked_input
-from kan.symbols import SymbolicFunction, find_function, function_of
+from kan.symbolic.affine_fit import fit_symbol
+from kan.symbolic.functions import SymbolicFunction, find_function, function_of
 
 _IDENTITY = (1.0, 0.0, 1.0, 0.0)
 
@@ -29,7 +29,7 @@ class SymbolicEdges(nn.Module):
         device: of the parameters.
 
     Attributes:
-        function: code of each edge's function (`kan.symbols`), -1 where the edge is not fixed, int64 (M, I, O).
+        function: code of each edge's function (`kan.symbolic`), -1 where the edge is not fixed, int64 (M, I, O).
         affine: (a, b, c, d) of each edge, (M, I, O, 4).
     """
 
@@ -142,7 +142,7 @@ def _version(tensor: Tensor | None) -> object:
 
 
 def edge_selection(
-    model: EdgeNetwork, layer: int, i: int | None = None, o: int | None = None, member: int | None = None
+    model: LayeredNetwork, layer: int, i: int | None = None, o: int | None = None, member: int | None = None
 ) -> Tensor:
     """One edge of one member, or all of them where an index is None: bool (M, I, O) of that layer.
 
@@ -172,7 +172,7 @@ def symbolic_edges(layer: EdgeLayer) -> SymbolicEdges:
 
 @torch.no_grad()
 def fix_symbolic(
-    model: EdgeNetwork,
+    model: LayeredNetwork,
     layer: int,
     i: int,
     o: int,
@@ -192,7 +192,7 @@ def fix_symbolic(
         layer: which layer, counted from 0.
         i: which input of the layer.
         o: which output.
-        name: f, one of `kan.symbols.LIBRARY`.
+        name: f, one of `kan.symbolic.LIBRARY`.
         x: inputs of the network to fit at, (M, B, I) or (B, I).
         affine: a, b, c, d, instead of a fit.
         member: which member, None for all, each with a fit of its own.
@@ -222,7 +222,7 @@ def fix_symbolic(
 
 
 def release_symbolic(
-    model: EdgeNetwork, layer: int, i: int | None = None, o: int | None = None, member: int | None = None
+    model: LayeredNetwork, layer: int, i: int | None = None, o: int | None = None, member: int | None = None
 ) -> None:
     """Gives edges back to their learnable functions, which are what they were when the edges were fixed.
 
@@ -243,7 +243,7 @@ def release_symbolic(
             target.symbolic = None
 
 
-def edge_samples(model: EdgeNetwork, layer: int, i: int, o: int, x: Tensor) -> tuple[Tensor, Tensor]:
+def edge_samples(model: LayeredNetwork, layer: int, i: int, o: int, x: Tensor) -> tuple[Tensor, Tensor]:
     """Inputs and values of one edge of every member, where the network's inputs are x: (M, B, 1) and (M, B, 1, 1)."""
     inputs = stacked_input(x, model.members, model.in_features, model.like())
     for before in list(model.each_layer())[:layer]:
