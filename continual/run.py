@@ -7,9 +7,9 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
@@ -18,26 +18,31 @@ import numpy as np
 import torch
 import yaml
 from matplotlib.figure import Figure
-from torch import Generator
 
-from continual.adaptation import Adaptation
-from continual.checkpoint import Checkpoint
-from continual.evaluation import baseline_rmse
+from continual.extension import Training
 from continual.figures import run_summary, save
-from continual.files import UnusableFileError, remove_partials, replace_file
-from continual.history import History
-from continual.lock import FolderLock
 from continual.metrics import METRICS, summarize
-from continual.models import StackedModel, parameter_counts, portrait
-from continual.progress import Progress
-from continual.records import Record, UnknownFormatError, damaged_files, done_at, is_done, read_record, write_record
-from continual.states import note_failure
-from continual.stepping import Penalty
-from continual.stopping import StopSignals
-from continual.strategies import Strategy
-from continual.trackers import Clocked, RunInfo, Tracker, tracking_ended
-from continual.training import MakeOptimizer, Settings, train
-from continual.versions import code_differences, code_version, package_versions
+from continual.models import parameter_counts, portrait
+from continual.records.checkpoint import Checkpoint
+from continual.records.files import UnusableFileError, remove_partials, replace_file
+from continual.records.lock import FolderLock
+from continual.records.record import (
+    Record,
+    UnknownFormatError,
+    damaged_files,
+    done_at,
+    is_done,
+    read_record,
+    write_record,
+)
+from continual.records.states import note_failure
+from continual.records.versions import code_differences, code_version, package_versions
+from continual.trackers.progress import Progress
+from continual.trackers.tracker import Clocked, RunInfo, Tracker, tracking_ended
+from continual.training.evaluation import baseline_rmse
+from continual.training.history import History
+from continual.training.loop import train
+from continual.training.stopping import StopSignals
 from tasks import Curriculum
 
 log = logging.getLogger(__name__)
@@ -49,31 +54,19 @@ class Run:
 
     Args:
         info: names, folder and config of the run; `info.folder` is where its record appears.
-        model: M members, freshly initialised.
-        curriculum: in the model's dtype and on its device.
-        make: builds the optimizer from the trainable parameters.
-        strategy: see `continual.strategies`.
-        settings: see `continual.training`.
+        training: model, curriculum and all that trains the one on the other; without observers, checkpoint and stop,
+            which are the run's own.
         tracker: told of everything; the files do not depend on it.
-        generators: one a member, for drawing batches.
         sweep: the values of this run along the axes of its experiment's sweep.
-        adaptations: what may change the model while it trains, see `continual.adaptation`.
-        penalty: added to the loss, see `continual.stepping`.
-        own_sources: hashes of the code that it is built from and that is not this project's, see `continual.versions`.
+        own_sources: hashes of the code that it is built from and that is not this project's, see
+            `continual.records.versions`.
         again: train it again if its record is older than this time in seconds since the epoch; None to keep any record.
     """
 
     info: RunInfo
-    model: StackedModel
-    curriculum: Curriculum
-    make: MakeOptimizer
-    strategy: Strategy
-    settings: Settings
+    training: Training
     tracker: Tracker
-    generators: list[Generator]
     sweep: Mapping[str, Any]
-    adaptations: Sequence[Adaptation] = ()
-    penalty: Penalty | None = None
     own_sources: Mapping[str, str] = field(default_factory=dict)
     again: float | None = None
 
@@ -217,36 +210,25 @@ def _pictures(record: Record) -> dict[str, Callable[[], Figure]]:
 
 
 def _train(run: Run, checkpoint: Checkpoint, stop: StopSignals, tracker: Clocked) -> History:
-    with Progress(run.info.name, len(run.curriculum), run.settings.steps) as progress:
-        return train(
-            run.model,
-            run.curriculum,
-            run.make,
-            run.strategy,
-            run.settings,
-            generators=run.generators,
-            adaptations=run.adaptations,
-            penalty=run.penalty,
-            observers=[tracker],
-            tick=progress,
-            checkpoint=checkpoint,
-            stop=stop,
-        )
+    training = run.training
+    with Progress(run.info.name, len(training.curriculum), training.settings.steps) as progress:
+        return train(replace(training, observers=[tracker, progress], checkpoint=checkpoint, stop=stop))
 
 
 def _finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
     """Writes what the run leaves behind; `record.json` comes last."""
     info, folder = run.info, run.info.folder
-    state = {"format": 2, "model": run.model.state_dict(), "describe": dict(run.model.describe())}
+    model, curriculum = run.training.model, run.training.curriculum
+    state = {"format": 2, "model": model.state_dict(), "describe": dict(model.describe())}
     state["seeds"] = list(info.seeds)
-    state["build"] = info.config.get("model")  # what `continual.trained` builds it from, opaque here
-    state["inputs"] = _inputs(run.curriculum)
+    state["build"] = info.config.get("model")  # what `continual.records.trained` builds it from, opaque here
+    state["inputs"] = _inputs(curriculum)
     content = io.BytesIO()
     torch.save(state, content)
     replace_file(folder / "model.pt", content.getvalue())
     if not (folder / "config.yaml").is_file():  # somebody removed the folder meanwhile
         _write_config(run)
-    device = next(iter(run.model.parameters())).device
+    device = next(iter(model.parameters())).device
     sessions = checkpoint.sessions()
     fields = {
         "status": "done",
@@ -256,15 +238,15 @@ def _finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
         "sweep": dict(run.sweep),
         "seeds": list(info.seeds),
         "diverged": ~history.alive,
-        "model": dict(run.model.describe()),
-        "parameters": parameter_counts(run.model),
-        "flops": run.model.flops(),
-        "curriculum": run.curriculum.name,
+        "model": dict(model.describe()),
+        "parameters": parameter_counts(model),
+        "flops": model.flops(),
+        "curriculum": curriculum.name,
         "task_names": list(info.task_names),
         "R": history.matrix(),
         "outside": history.outside[-1].mean(axis=0) if history.outside else None,
         "events": [{"step": step, "text": text} for step, text in history.events],
-        "baseline_rmse": baseline_rmse(run.curriculum),
+        "baseline_rmse": baseline_rmse(curriculum),
         "seconds": {
             "total": sum(s["seconds"] for s in sessions),
             "train": history.train_seconds,
@@ -276,7 +258,7 @@ def _finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
         "code": checkpoint.code(),
         "sessions": sessions,
     }
-    curves = {**history.curves(), **_view(run.curriculum), **_portrait(run)}
+    curves = {**history.curves(), **_view(curriculum), **_portrait(run)}
     return write_record(folder, fields, curves, ("model.pt", "config.yaml"))
 
 
@@ -294,8 +276,8 @@ def _inputs(curriculum: Curriculum) -> dict[str, Any]:
 
 def _portrait(run: Run) -> dict[str, np.ndarray[Any, Any]]:
     """The functions on the edges of the trained model, where it has such."""
-    inputs = torch.cat([task.train_inputs for task in run.curriculum.tasks], dim=1)
-    return {f"portrait/{name}": values for name, values in (portrait(run.model, inputs) or {}).items()}
+    inputs = torch.cat([task.train_inputs for task in run.training.curriculum.tasks], dim=1)
+    return {f"portrait/{name}": values for name, values in (portrait(run.training.model, inputs) or {}).items()}
 
 
 def _view(curriculum: Curriculum) -> dict[str, np.ndarray[Any, Any]]:

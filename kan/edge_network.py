@@ -4,7 +4,7 @@ __all__ = ["EdgeLayer", "EdgeNetwork"]
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from kan.symbolic import formula, symbolic_edges
 
 FORMULA_DIGITS = 4
 """Decimals of the numbers in a formula that `describe` gives."""
+
+Network = TypeVar("Network", bound="EdgeNetwork")
 
 
 class EdgeNetwork(nn.Module):
@@ -122,7 +124,7 @@ class EdgeNetwork(nn.Module):
             raise ValueError(f"member must be between 0 and {self.members - 1}, got {index}")
         return self.rebuilt([layer.select([index]) for layer in self.each_layer()])
 
-    def rebuilt(self, layers: Sequence[EdgeLayer]) -> "EdgeNetwork":
+    def rebuilt(self: Network, layers: Sequence[EdgeLayer]) -> Network:
         """A network of the same kind with these layers."""
         other = copy.copy(self)  # whatever else a subclass keeps
         other._modules = {}

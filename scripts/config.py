@@ -30,15 +30,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from continual.adaptation import Adaptation
-from continual.listing import Entry
+from continual.extension import Settings, Training
 from continual.models import StackedModel, parameter_counts, trainable
+from continual.records.listing import Entry
+from continual.records.versions import own_sources
 from continual.run import Run
-from continual.stepping import Penalty, TrainingStep
-from continual.strategies import Strategy
-from continual.trackers import RunInfo, Tracker
-from continual.training import MakeOptimizer, Settings, check_members, make_optimizer
-from continual.versions import own_sources
+from continual.trackers.tracker import RunInfo, Tracker
+from continual.training.loop import check_members, make_optimizer
+from continual.training.stepping import TrainingStep
 from scripts.needs import Needs, check_seeds, check_sizes, guarded, needs_of, shown_bytes, vast
 from scripts.schema import ConfigError, check_config
 from tasks import Curriculum
@@ -192,14 +191,8 @@ def _folder_name(values: dict[str, Any], hydra: Any) -> str:
 class Parts:
     """What a run is built of, before it has a folder."""
 
-    curriculum: Curriculum
-    model: StackedModel
-    make: MakeOptimizer
-    strategy: Strategy
-    settings: Settings
+    training: Training
     tracker: Tracker
-    adaptations: list[Adaptation]
-    penalty: Penalty | None
     needs: Needs
 
 
@@ -255,28 +248,28 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
         switch_at = getattr(optimizer, "switch_at", 0)
         if switch_at >= settings.steps:
             raise ConfigError(f"optimizer.switch_at={switch_at} is never reached with training.steps={settings.steps}")
-        for adaptation in adaptations:
-            adaptation.check(model, settings.steps, len(curriculum))
         penalty = instantiate(values["penalty"]) if values["penalty"] else None
         if penalty is not None:
             with torch.no_grad():  # whether it can be computed for this model
                 penalty(model, curriculum.tasks[0].train_inputs[:, :2])
-        TrainingStep(model, optimizer, penalty)  # whether they go together
+        training = Training(
+            model,
+            curriculum,
+            make,
+            instantiate(values["strategy"]),
+            settings,
+            generators_from(seeds, "batches"),
+            adaptations,
+            penalty,
+        )
+        training.check()
+        terms, gradients = training.hooks("loss_term"), training.hooks("gradients")
+        TrainingStep(model, optimizer, penalty, terms=terms, gradients=gradients)  # whether they go together
         # what only a pass forward and back shows, an engine that does not run here for example
         output = model(curriculum.tasks[0].train_inputs[:, :1])
         torch.autograd.grad(output.sum(), trainable(model), allow_unused=True)
         _check_losses(model, curriculum)
-        return Parts(
-            curriculum,
-            model,
-            make,
-            instantiate(values["strategy"]),
-            settings,
-            instantiate(values["tracker"]),
-            adaptations,
-            penalty,
-            needs,
-        )
+        return Parts(training, instantiate(values["tracker"]), needs)
     except ConfigError:
         raise
     except (ValueError, TypeError, ArithmeticError, InstantiationException, MemoryError, RuntimeError) as error:
@@ -313,23 +306,16 @@ def build_run(config: DictConfig) -> Run:
         identity=_identity(values),
         folder=experiment_folder(config) / _folder_name(values, hydra),
         config=values,
-        parameters=parameter_counts(parts.model),
-        task_names=[task.name for task in parts.curriculum.tasks],
+        parameters=parameter_counts(parts.training.model),
+        task_names=[task.name for task in parts.training.curriculum.tasks],
         seeds=values["seeds"],
-        family=str(parts.model.describe()["family"]),
+        family=str(parts.training.model.describe()["family"]),
     )
     return Run(
         info,
-        parts.model,
-        parts.curriculum,
-        parts.make,
-        parts.strategy,
-        parts.settings,
+        parts.training,
         parts.tracker,
-        generators_from(values["seeds"], "batches"),
         swept,
-        parts.adaptations,
-        parts.penalty,
         own_sources(_named_code({key: value for key, value in values.items() if key not in _WITHOUT_EFFECT})),
         _BEGAN if values["rerun"] else None,
     )

@@ -59,11 +59,11 @@ def _is_asked(key: str, values: Mapping[str, Any]) -> bool:
 
 
 def _reason(key: str, values: Mapping[str, Any], parts: Parts) -> str:
-    samples = max(task.train_inputs.shape[1] for task in parts.curriculum.tasks)
-    one_task = len(parts.curriculum) == 1
+    samples = max(task.train_inputs.shape[1] for task in parts.training.curriculum.tasks)
+    one_task = len(parts.training.curriculum) == 1
     training = values["training"]
     reasons = {
-        "training.penalty_steps": (parts.penalty is None, "there is no penalty; penalty=sparsity is one"),
+        "training.penalty_steps": (parts.training.penalty is None, "there is no penalty; penalty=sparsity is one"),
         "training.batch_size": (
             (training["batch_size"] or 0) >= samples,
             f"tasks have {samples} samples, all of which are in each step",
@@ -109,11 +109,11 @@ def _matters(values: dict[str, Any], parts: Parts, group: str, name: str) -> boo
 
 def _content(parts: Parts, group: str) -> dict[str, Tensor | bool]:
     """What a model or a curriculum is, as far as it can have an effect."""
-    tasks = parts.curriculum.tasks
+    tasks = parts.training.curriculum.tasks
     if group == "curriculum":
         fields = ("train_inputs", "train_targets", "test_inputs", "test_targets")
         return {f"{index} {field}": getattr(task, field) for index, task in enumerate(tasks) for field in fields}
-    model = parts.model
+    model = parts.training.model
     with torch.no_grad():
         output = model(tasks[0].train_inputs[:, :50])
     trained = {

@@ -106,7 +106,7 @@ class _Steady:
 
 def _is_unusable_file(error: BaseException) -> bool:
     """Asked once something has gone wrong: what knows the answer imports torch, which --help need not wait for."""
-    from continual.files import UnusableFileError
+    from continual.records.files import UnusableFileError
 
     return isinstance(error, UnusableFileError)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from continual.stepping import TrainingStep
-from continual.training import make_optimizer
+from continual.training.loop import make_optimizer
+from continual.training.stepping import TrainingStep
 from scripts.config import build_parts
 from scripts.needs import Needs, shown_bytes
 
@@ -80,16 +80,16 @@ class Forecast:
 def _seconds(values: dict[str, Any]) -> float:
     """Seconds of a whole run, about, for all of its seeds: a step and an evaluation are measured."""
     parts = build_parts(values)
-    task = parts.curriculum.tasks[0]
-    size = parts.settings.batch_size
+    task = parts.training.curriculum.tasks[0]
+    size = parts.training.settings.batch_size
     inputs, targets = task.train_inputs[:, :size].contiguous(), task.train_targets[:, :size].contiguous()
-    optimizer = make_optimizer(parts.make, parts.model)
-    step = TrainingStep(parts.model, optimizer, parts.penalty, graphs=False)
+    optimizer = make_optimizer(parts.training.make, parts.training.model)
+    step = TrainingStep(parts.training.model, optimizer, parts.training.penalty, graphs=False)
     step(inputs, targets)  # in which kernels may be compiled
     begin = time.perf_counter()
     step(inputs, targets)
     end = time.perf_counter()
     with torch.no_grad():
-        parts.model(task.test_inputs)
-    evaluation = (time.perf_counter() - end) * len(parts.curriculum)
+        parts.training.model(task.test_inputs)
+    evaluation = (time.perf_counter() - end) * len(parts.training.curriculum)
     return (end - begin) * parts.needs.steps + evaluation * parts.needs.evaluations

@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from continual.adaptation import Adaptation
-from continual.levenberg_marquardt import LevenbergMarquardt
+from continual.adaptations import Adaptation
+from continual.extension import Settings
 from continual.models import StackedModel, trainable
-from continual.training import Settings
+from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
 from scripts.schema import ConfigError
 from tasks import Curriculum
 

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from continual.stopping import leave_to_workers
+from continual.training.stopping import leave_to_workers
 from scripts.command import train_command
 
 _USAGE = "usage: python -m scripts.report results/EXPERIMENT"
@@ -30,12 +30,12 @@ def draw(config: DictConfig, folder: Path) -> None:
     from hydra.utils import instantiate
 
     from continual.figures import save
-    from continual.listing import read_sweep
-    from continual.page import write_page
-    from continual.states import failure, run_state
-    from continual.structure import write_structures
-    from continual.tables import text_table, write_tables
-    from continual.trackers import Clocked
+    from continual.records.listing import read_sweep
+    from continual.records.states import failure, run_state
+    from continual.reports.page import write_page
+    from continual.reports.structure import write_structures
+    from continual.reports.tables import text_table, write_tables
+    from continual.trackers.tracker import Clocked
 
     records, missing, damaged = read_sweep(folder)
     for line in damaged:
@@ -78,7 +78,7 @@ class Report(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Checks every run of the sweep once, so that a mistake in the last is not found hours later."""
-        from continual.listing import begin_list
+        from continual.records.listing import begin_list
         from scripts.errors import explain
         from scripts.sweeps import SWEEP, check_sweep, sweep_of
 
@@ -95,8 +95,8 @@ class Report(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Waits for what other processes are at, then draws figures, table and page; status 1 if a run failed."""
-        from continual.listing import begin_list, read_list
-        from continual.states import run_state
+        from continual.records.listing import begin_list, read_list
+        from continual.records.states import run_state
         from scripts.errors import explain
         from scripts.sweeps import finish_sweep, sweep_of
 

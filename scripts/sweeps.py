@@ -20,12 +20,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from continual.stopping import Stopped, is_orphan
+from continual.training.stopping import Stopped, is_orphan
 from scripts.errors import explain
 from scripts.schema import MOST_THREADS, ConfigError
 
 if TYPE_CHECKING:
-    from continual.listing import Entry
+    from continual.records.listing import Entry
 
 _OF_THE_SWEEP = ("experiment_name", "name", "results", "report", "hydra", "tracker", "threads", "rerun")
 
@@ -54,7 +54,7 @@ def check_sweep(config: DictConfig) -> "tuple[list[Entry], list[str]]":
     Raises:
         ConfigError: what is wrong with a run, and which one it is.
     """
-    from continual.records import is_done
+    from continual.records.record import is_done
     from scripts.config import check_places, entry_of, plain, try_parts
     from scripts.effects import chosen_keys, without_effect
     from scripts.forecast import Forecast
@@ -134,9 +134,9 @@ def finish_sweep(experiment: Path) -> None:
     Args:
         experiment: results/<experiment>.
     """
-    from continual.listing import read_list
-    from continual.lock import is_locked
-    from continual.states import run_state
+    from continual.records.listing import read_list
+    from continual.records.lock import is_locked
+    from continual.records.states import run_state
 
     for entry in read_list(experiment):
         folder = experiment / entry.folder
@@ -159,9 +159,9 @@ def _attempt(config: DictConfig, *, wait: bool, number: int | None = None) -> No
         wait: whether to wait for another process that has it.
         number: its place in the sweep, whose list it is added to; None where the list has it.
     """
-    from continual.listing import add_entry, read_list
+    from continual.records.listing import add_entry, read_list
+    from continual.records.states import note_failure
     from continual.run import BusyError, execute
-    from continual.states import note_failure
     from scripts.config import build_run, entry_of, experiment_folder, plain
 
     set_threads(config)

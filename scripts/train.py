@@ -9,7 +9,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from continual.stopping import PARENT
+from continual.training.stopping import PARENT
 from scripts.command import check_flags, check_packages, completed
 from scripts.errors import explain, speak_anywhere
 from scripts.help import show_help
@@ -23,9 +23,9 @@ def run(config: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
+    from continual.reports.structure import outcome
+    from continual.reports.tables import text_table
     from continual.run import execute, save_summary
-    from continual.structure import outcome
-    from continual.tables import text_table
     from scripts.config import build_run
     from scripts.effects import chosen_keys, without_effect
 

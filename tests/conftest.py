@@ -24,9 +24,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_configure(config: pytest.Config) -> None:
     """Lets no deprecation end a test that one of the other packages causes in another; ours do, as all warnings do."""
-    tests = Path(__file__).parent
-    packages = [path.parent.name for path in tests.parent.glob("*/__init__.py")]
-    ours = "|".join([*packages, *(path.stem for path in tests.glob("*.py")), "__main__"])
+    packages = [path.parent.name for path in Path(__file__).parents[1].glob("*/__init__.py")]
+    ours = "|".join([*packages, "tests", "conftest", "__main__"])
     for category in ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning"):
         config.addinivalue_line("filterwarnings", rf"ignore::{category}:(?!({ours})(\.|$))")
 

@@ -10,11 +10,10 @@ import torch
 from hydra import compose, initialize_config_module
 
 from continual.models import parameter_counts
-from continual.records import Record
+from continual.records.record import Record
 from continual.run import Run
-from continual.trackers import RunInfo, Tracker
+from continual.trackers.tracker import RunInfo, Tracker
 from scripts.config import build_parts, plain
-from tasks.sampling import generators_from
 
 _SHORT = [
     "seeds=2",
@@ -74,24 +73,12 @@ def short_run(folder: Path, overrides: Sequence[str] = (), *, tracker: Tracker |
         identity="-".join(overrides)[:200],
         folder=folder,
         config=values,
-        parameters=parameter_counts(parts.model),
-        task_names=[task.name for task in parts.curriculum.tasks],
+        parameters=parameter_counts(parts.training.model),
+        task_names=[task.name for task in parts.training.curriculum.tasks],
         seeds=values["seeds"],
-        family=str(parts.model.describe()["family"]),
+        family=str(parts.training.model.describe()["family"]),
     )
-    return Run(
-        info,
-        parts.model,
-        parts.curriculum,
-        parts.make,
-        parts.strategy,
-        parts.settings,
-        tracker or Tracker(),
-        generators_from(values["seeds"], "batches"),
-        {},
-        parts.adaptations,
-        parts.penalty,
-    )
+    return Run(info, parts.training, tracker or Tracker(), {})
 
 
 def _override_order(overrides: Sequence[str]) -> list[str]:
@@ -119,3 +106,11 @@ def compare(found: Record, expected: Record) -> None:
 def listing(folder: Path) -> set[str]:
     """Everything that lies in a folder, by its path in there."""
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+class Ticked:
+    """An observer that calls a function after every step: task from 0, step, losses."""
+
+    def __init__(self, tick) -> None:
+        if tick is not None:
+            self.after_step = tick

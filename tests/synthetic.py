@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from continual.metrics import rmse
-from continual.records import Record, write_record
+from continual.records.record import Record, write_record
 
 POINTS = 201
 SAMPLES = 40

@@ -28,7 +28,9 @@ def test_deprecations_inside_other_packages_end_no_test(category: type[Warning],
 
 
 @pytest.mark.parametrize("category", [DeprecationWarning, PendingDeprecationWarning, FutureWarning])
-@pytest.mark.parametrize("module", ["kan", "continual.figures.axes", "scripts.train", "test_kan", "__main__"])
+@pytest.mark.parametrize(
+    "module", ["kan", "continual.figures.parts.axes", "scripts.train", "tests.kan.test_network", "__main__"]
+)
 def test_our_deprecations_are_errors(category: type[Warning], module: str) -> None:
     with pytest.raises(category, match="old"):
         warnings.warn_explicit("old", category, f"{module}.py", 1, module=module)

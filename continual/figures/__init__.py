@@ -22,9 +22,9 @@ from continual.figures.curves import task_curves
 from continual.figures.extension import extension
 from continual.figures.matrices import matrices
 from continual.figures.networks import networks
-from continual.figures.output import save
 from continual.figures.parameter_count import parameter_count
 from continual.figures.pareto import pareto
+from continual.figures.parts.output import save
 from continual.figures.phases import phases
 from continual.figures.ranking import ranking
 from continual.figures.runtime import runtime

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from continual.figures.axes import SweepAxis
-from continual.figures.intervals import LEGEND, draw_intervals, undefined
-from continual.figures.scales import metric_scale
-from continual.figures.style import (
+from continual.figures.parts.axes import SweepAxis
+from continual.figures.parts.intervals import LEGEND, draw_intervals, undefined
+from continual.figures.parts.scales import metric_scale
+from continual.figures.parts.style import (
     FAINT,
     GREY,
     ModelStyle,
@@ -29,8 +29,8 @@ from continual.figures.style import (
     write_notes,
 )
 from continual.metrics import Summary, summarize
-from continual.records import Record
-from continual.wrapping import wrap_name
+from continual.records.record import Record
+from continual.reports.wrapping import wrap_name
 
 LINE, SPACE = 0.19, 0.6
 """Inches a model, and lines left free between groups."""

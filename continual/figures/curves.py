@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from continual.figures.scales import metric_scale
-from continual.figures.style import (
+from continual.figures.parts.scales import metric_scale
+from continual.figures.parts.style import (
     BAND,
     GREY,
     band,
@@ -28,8 +28,8 @@ from continual.figures.style import (
     styled,
     write_notes,
 )
-from continual.records import Record
-from continual.wrapping import shorten_name, wrap_name
+from continual.records.record import Record
+from continual.reports.wrapping import shorten_name, wrap_name
 
 LEGEND = (
     f"Line: median of the seeds, band: {100 * BAND[0]:.0f}–{100 * BAND[1]:.0f} % of them; a line is thick while its "

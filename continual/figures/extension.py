@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from continual.figures.panels import Entry, label_panel, panel_sheet, series_entry, spread_line
-from continual.figures.scales import error_axis, size_axis
-from continual.figures.style import GREY, INK, ModelStyle, band, looks, message, styled
+from continual.figures.parts.panels import Entry, label_panel, panel_sheet, series_entry, spread_line
+from continual.figures.parts.scales import error_axis, size_axis
+from continual.figures.parts.style import GREY, INK, ModelStyle, band, looks, message, styled
 from continual.models import edges
-from continual.records import Record
-from continual.scaling_law import STUCK, stuck_members
-from continual.series import function_of, series_of
-from continual.stages import Stage, stages
+from continual.records.record import Record
+from continual.reports.scaling_law import STUCK, stuck_members
+from continual.reports.series import function_of, series_of
+from continual.reports.stages import Stage, stages
 
 Array = NDArray[np.float64]
 Looks = dict[tuple[str, str], ModelStyle]

@@ -11,9 +11,9 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from continual.figures.intervals import LEGEND, draw_intervals
-from continual.figures.scales import metric_scale
-from continual.figures.style import (
+from continual.figures.parts.intervals import LEGEND, draw_intervals
+from continual.figures.parts.scales import metric_scale
+from continual.figures.parts.style import (
     INK,
     band,
     diverged_note,
@@ -25,9 +25,9 @@ from continual.figures.style import (
     styled,
     write,
 )
-from continual.records import Record
-from continual.tables import format_value
-from continual.wrapping import wrap_name
+from continual.records.record import Record
+from continual.reports.tables import format_value
+from continual.reports.wrapping import wrap_name
 
 METRICS_SHOWN = ("forgetting", "learned_rmse", "final_rmse")
 CELL, LINE = 0.4, 0.18

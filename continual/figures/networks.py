@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from continual.figures.style import message, styled
-from continual.records import Record
-from continual.tables import format_value
+from continual.figures.parts.style import message, styled
+from continual.records.record import Record
+from continual.reports.tables import format_value
 
 Rows = Sequence[Sequence[tuple[str, Mapping[str, Any], int]]]
 

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from continual.figures.scales import round_numbers
-from continual.figures.style import FAINT, PALETTES, legend, message, panel, sheet, styled, write_notes
+from continual.figures.parts.scales import round_numbers
+from continual.figures.parts.style import FAINT, PALETTES, legend, message, panel, sheet, styled, write_notes
 from continual.models import edges
-from continual.records import Record
-from continual.tables import format_count
+from continual.records.record import Record
+from continual.reports.tables import format_count
 
 AXES: Mapping[str, str] = {
     "width": "width N",

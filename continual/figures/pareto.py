@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from continual.figures.panels import label_panel, panel_sheet, series_entry
-from continual.figures.scales import error_axis, size_axis
-from continual.figures.style import INK, ModelStyle, band, looks, message, styled
-from continual.records import Record
-from continual.series import function_of
-from continual.stages import pareto_front, stages
+from continual.figures.parts.panels import label_panel, panel_sheet, series_entry
+from continual.figures.parts.scales import error_axis, size_axis
+from continual.figures.parts.style import INK, ModelStyle, band, looks, message, styled
+from continual.records.record import Record
+from continual.reports.series import function_of
+from continual.reports.stages import pareto_front, stages
 
 Looks = dict[tuple[str, str], ModelStyle]
 Paper = Mapping[str, Mapping[str, float | None]]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from continual.figures.style import (
+from continual.figures.parts.style import (
     BAND,
     GREY,
     INK,
@@ -26,11 +26,11 @@ from continual.figures.style import (
     styled,
     write,
 )
-from continual.figures.view import View
+from continual.figures.parts.view import View
 from continual.metrics import summarize
-from continual.records import Record
-from continual.tables import format_count, format_interval, format_value
-from continual.wrapping import wrap_name
+from continual.records.record import Record
+from continual.reports.tables import format_count, format_interval, format_value
+from continual.reports.wrapping import wrap_name
 
 LEFT, RIGHT, BOTTOM, GAP = 1.75, 1.05, 0.5, 0.09
 DOTS = 30

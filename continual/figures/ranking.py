@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from continual.figures.comparison import draw_errors
-from continual.figures.intervals import LEGEND, draw_intervals
-from continual.figures.style import (
+from continual.figures.parts.intervals import LEGEND, draw_intervals
+from continual.figures.parts.style import (
     GREY,
     ModelStyle,
     diverged_note,
@@ -25,9 +25,9 @@ from continual.figures.style import (
     write_notes,
 )
 from continual.metrics import summarize
-from continual.records import Record
-from continual.tables import format_count, format_interval
-from continual.wrapping import shorten_name
+from continual.records.record import Record
+from continual.reports.tables import format_count, format_interval
+from continual.reports.wrapping import shorten_name
 
 LINE, NAME = 0.36, 48
 """Inches a run, and the most characters of its name."""

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from continual.figures.scales import round_numbers
-from continual.figures.style import (
+from continual.figures.parts.scales import round_numbers
+from continual.figures.parts.style import (
     FAINT,
     GREY,
     MARKERS,
@@ -29,9 +29,9 @@ from continual.figures.style import (
     styled,
     write_notes,
 )
-from continual.pace import seconds_per_step, seconds_to
-from continual.records import Record
-from continual.tables import format_count, format_value
+from continual.records.record import Record
+from continual.reports.pace import seconds_per_step, seconds_to
+from continual.reports.tables import format_count, format_value
 
 OWN = ("KAN", "dense KAN", "MLP")
 """Contenders of a benchmark that the records have themselves."""

@@ -11,8 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from continual.figures.curves import curve_limits, draw_curves, task_labels
 from continual.figures.matrices import draw_matrix, draw_scale, matrix_norm
-from continual.figures.phases import draw_phase, finish, value_limits
-from continual.figures.style import (
+from continual.figures.parts.style import (
     BAND,
     GREY,
     band,
@@ -24,13 +23,14 @@ from continual.figures.style import (
     styled,
     write,
 )
-from continual.figures.surface import Surface, draw_error_map, draw_target_map, error_norm
-from continual.figures.view import View
+from continual.figures.parts.surface import Surface, draw_error_map, draw_target_map, error_norm
+from continual.figures.parts.view import View
+from continual.figures.phases import draw_phase, finish, value_limits
 from continual.metrics import METRICS, summarize
-from continual.records import Record
-from continual.structure import outcome
-from continual.tables import format_count, format_interval
-from continual.wrapping import shorten_name
+from continual.records.record import Record
+from continual.reports.structure import outcome
+from continual.reports.tables import format_count, format_interval
+from continual.reports.wrapping import shorten_name
 
 WIDTH, LEFT, GAP = 10.9, 0.55, 0.09
 LINES = f"Lines: median of the seeds, bands: {100 * BAND[0]:.0f}–{100 * BAND[1]:.0f} % of them; "

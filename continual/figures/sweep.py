@@ -12,12 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from continual.figures.axes import SweepAxis
 from continual.figures.matrices import draw_cells
-from continual.figures.scales import Scale, metric_scale, size_axis
-from continual.figures.style import GREY, MARKERS, legend, message, panel, shades, sheet, styled, write_notes
+from continual.figures.parts.axes import SweepAxis
+from continual.figures.parts.scales import Scale, metric_scale, size_axis
+from continual.figures.parts.style import GREY, MARKERS, legend, message, panel, shades, sheet, styled, write_notes
 from continual.metrics import METRICS, Summary, summarize
-from continual.records import Record
+from continual.records.record import Record
 
 LINES = ("-", "--", ":", "-.")
 LEGEND = (

@@ -1,4 +1,4 @@
-"""Pruning as one operation on a model in place, as training applies it (`continual.adaptation.Once`)."""
+"""Pruning as one operation on a model in place, as training applies it (`continual.adaptations.Once`)."""
 
 __all__ = ["prune_in_place"]
 

@@ -130,7 +130,7 @@ def prune(
     for name, threshold in (("node_threshold", node_threshold), ("edge_threshold", edge_threshold)):
         if not 0.0 <= threshold < float("inf"):
             raise ValueError(f"{name} must be at least 0 and finite, got {threshold}")
-    model = network_of_edges(model)
+    network_of_edges(model)
     x = stacked_input(x, model.members, model.in_features, model.like())
     if not bool(x.isfinite().all()):
         raise ValueError("pruning needs finite samples, got NaN or inf")

@@ -17,7 +17,7 @@ than `PIECE` numbers.
 __all__ = ["PIECE", "EdgeScores", "Measure", "SparsityPenalty", "edge_l1", "edge_scores", "edge_std", "share_entropy"]
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -277,7 +277,7 @@ def edge_scores(model: LayeredNetwork, x: Tensor) -> list[EdgeScores]:
     return scores[::-1]
 
 
-def network_of_edges(model: nn.Module) -> LayeredNetwork:
+def network_of_edges(model: Any) -> LayeredNetwork:
     """The model itself, if it is one.
 
     Raises:

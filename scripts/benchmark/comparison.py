@@ -91,7 +91,6 @@ def five_peaks(peers: Sequence[str], rounds: int = 3, steps: int = 100) -> Itera
 
     from continual.training import train
     from scripts.config import build_parts, plain
-    from tasks.sampling import generators_from
 
     torch.set_num_threads(1)
     finals: dict[str, float] = {}
@@ -105,10 +104,8 @@ def five_peaks(peers: Sequence[str], rounds: int = 3, steps: int = 100) -> Itera
             total = 0.0
             for _ in range(calls):
                 parts = build_parts(values)
-                batches = generators_from(values["seeds"], "batches")
-                arguments = (parts.model, parts.curriculum, parts.make, parts.strategy, parts.settings)
                 began = time.perf_counter()
-                history = train(*arguments, generators=batches)
+                history = train(parts.training)
                 total += time.perf_counter() - began
                 finals[name] = float(np.mean(history.matrix()[:, -1]))
             return total

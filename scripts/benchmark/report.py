@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from continual.figures.style import GREY, PALETTES, SPARE, panel, sheet, styled, write
-from continual.files import replace_file
+from continual.figures.parts.style import GREY, PALETTES, SPARE, panel, sheet, styled, write
+from continual.records.files import replace_file
 from scripts.benchmark.comparison import Row
 from scripts.benchmark.timing import ratio
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 import torch
 
 from continual.figures import save
-from continual.files import replace_file
 from continual.models import parameter_counts
+from continual.records.files import replace_file
 from scripts.benchmark.cases import Case, networks
 from scripts.benchmark.comparison import Row, compare, five_peaks
 from scripts.benchmark.memory import check_memory, least_memory, peak_memory

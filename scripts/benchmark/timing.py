@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from continual.adam import Adam
-from continual.stepping import TrainingStep
+from continual.optimizers.adam import Adam
+from continual.training.stepping import TrainingStep
 
 Job = Callable[[int], float]
 """Does its work so many times and returns the seconds of all of them together."""

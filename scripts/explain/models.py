@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import Generator, Tensor, nn
 
-from continual.lbfgs import LBFGS
+from continual.optimizers.lbfgs import LBFGS
 from kan.network import KAN
 from mlp_baselines.mlp import MLP
 

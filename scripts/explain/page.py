@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from continual.files import replace_file
-from continual.page import STYLE
+from continual.records.files import replace_file
+from continual.reports.page import STYLE
 from scripts.explain.chapters import Chapter
 
 FORMULA_STYLE = """

@@ -1,0 +1,267 @@
+r"""One object for a training, and the one protocol by which it is extended.
+
+`Training` is all that `continual.training.train` needs. Strategies, adaptations, probes and trackers are `Extension`s:
+they implement as many of its methods as they need. The loop calls them in this order, the strategy first, then the
+adaptations, then the observers, each in the order given:
+
+| method | when | what it may do |
+|---|---|---|
+| `check` | before any work | refuse what can't work, in one line |
+| `before_task` | before the first step of a task | anything |
+| `task_data` | after that | choose the samples of the task; the task's own by default |
+| `before_step` | before every step | change the model in place |
+| `step_data` | with the batch of every step | change it, or add to it: a replay |
+| `loss_term` | in every evaluation of the loss | add a term to each member's loss |
+| `gradients` | after each backward pass | change the gradients in place |
+| `after_step` | after every step | look at the losses |
+| `after_task` | after the last step of a task | anything: keep what the next one needs |
+| `evaluation` | after every evaluation of all tasks | look at the errors |
+| `task_done` | when a row of R is there, the untrained one too | look at it |
+| `state_dict`, `load_state_dict` | around a checkpoint | keep what a resumption needs, to the last bit |
+
+What an extension does not override is never called, and a step without extensions costs what a step costs. Everything
+keeps the member axis: what one member computes must not depend on who else is in the stack. No method is shown test
+data.
+"""
+
+__all__ = ["Change", "Extension", "MakeOptimizer", "Moment", "Penalty", "Settings", "Training", "hooks"]
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
+
+from continual.models import StackedModel
+from continual.records.checkpoint import Checkpoint
+from tasks import Curriculum, Task
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+Penalty = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
+"""From a stack and inputs (M, B, I) to predictions (M, B, O) and what is added to the loss of each member, (M,)."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and on what to train.
+
+    Args:
+        steps: optimizer steps a task; one step of L-BFGS is up to `max_iter` inner iterations.
+        batch_size: samples of a step, drawn anew for each step without replacement, for each member of its own; None
+            for all of them.
+        evaluate_every: steps between evaluations of all tasks; also evaluated before training and after each task.
+        checkpoint_seconds: least time between checkpoints within a task; there is always one after each task, and where
+            training is asked to stop.
+        penalty_steps: steps of each task whose loss has the penalty, if there is one; None for all.
+
+    Raises:
+        ValueError: a number below 1.
+    """
+
+    steps: int
+    batch_size: int | None = None
+    evaluate_every: int = 100
+    checkpoint_seconds: float = 30.0
+    penalty_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "evaluate_every", "penalty_steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where training stands.
+
+    Args:
+        model: may be changed in place.
+        task: in training, counted from 1.
+        step: steps already done within the task.
+        total: steps already done over all tasks.
+        inputs: training inputs of the task, (M, N, I).
+        targets: training targets of the task, (M, N, O).
+    """
+
+    model: StackedModel
+    task: int
+    step: int
+    total: int
+    inputs: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was done to the model.
+
+    Args:
+        text: a line for the log and the record.
+        reset_optimizer: whether the optimizer begins anew.
+        portrait: arrays that show what the model was before, see `continual.models.portrait`; none to keep none.
+    """
+
+    text: str
+    reset_optimizer: bool = True
+    portrait: Mapping[str, NDArray[Any]] | None = None
+
+
+class Extension:
+    """What takes part in a training, and does nothing: subclasses override what they need. See the module.
+
+    Attributes:
+        capturable: whether `loss_term` and `gradients` may be recorded in a CUDA graph and replayed: they ask the host
+            for nothing, and do the same in every step. Steps stay ordinary ones otherwise.
+    """
+
+    capturable = False
+
+    def check(self, training: "Training") -> None:
+        """Refuses what can't work, before any work is done.
+
+        Args:
+            training: its model is untrained, and may have fewer members than the run will.
+
+        Raises:
+            ValueError: in one line.
+        """
+
+    def before_task(self, moment: Moment) -> None:
+        """Before the first step of a task, and before `task_data`; the moment holds the task's own data."""
+
+    def task_data(self, tasks: Sequence[Task], index: int) -> tuple[Tensor, Tensor]:
+        """Inputs (M, N, I) and targets (M, N, O) that task `index`, counted from 0, trains on.
+
+        One extension at most says so. Of `tasks` only the training data, and none after `index`, are its business.
+        """
+        return tasks[index].train_inputs, tasks[index].train_targets
+
+    def before_step(self, moment: Moment) -> Change | None:
+        """Changes the model in place and says what it did, or leaves it and returns None."""
+        return None
+
+    def step_data(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The samples of one step, from those drawn of the task's data: (M, B, I) and (M, B, O), both ways."""
+        return inputs, targets
+
+    def loss_term(self, model: StackedModel, inputs: Tensor, predictions: Tensor) -> Tensor:
+        """What is added to the loss of each member, (M,), with a graph; see `continual.training.stepping`."""
+        raise NotImplementedError
+
+    def gradients(self, model: StackedModel) -> None:
+        """Changes the `grad` of the model's parameters in place, after a backward pass and before they are used."""
+
+    def after_step(self, task: int, step: int, losses: Tensor) -> None:
+        """A step was done: task from 0, steps done within it, losses before it (M,), on the model's device."""
+
+    def after_task(self, moment: Moment) -> None:
+        """The last step of a task was done; its row of R is not there yet."""
+
+    def evaluation(self, step: int, task: int, loss: NDArray[np.float64], rmse: NDArray[np.float64]) -> None:
+        """All tasks were evaluated.
+
+        Args:
+            step: training steps done, over all tasks.
+            task: index from 0 of the task in training, -1 before the first.
+            loss: training loss, (M,).
+            rmse: test RMSE on every task, (M, T), in units of the target.
+        """
+
+    def task_done(self, index: int, rmse: NDArray[np.float64]) -> None:
+        """The row of R that belongs to a number of tasks learned is there.
+
+        Args:
+            index: tasks learned so far, 0 (untrained) to T.
+            rmse: test RMSE on every task, (M, T), in units of the target.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumption needs, in tensors and plain types.
+
+        An extension that has no state hears all evaluations again instead when a training goes on.
+        """
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave."""
+
+
+def hooks(extensions: Iterable[Any], name: str) -> list[Any]:
+    """The bound methods of that name of those extensions that have one of their own, in order.
+
+    Whatever has the method will do: nobody has to inherit from `Extension`.
+    """
+    found = []
+    for extension in extensions:
+        method = getattr(extension, name, None)
+        if method is not None and getattr(method, "__func__", None) is not getattr(Extension, name):
+            found.append(method)
+    return found
+
+
+@dataclass(frozen=True)
+class Training:
+    """Everything that a training needs.
+
+    Args:
+        model: M members; trained in place.
+        curriculum: T tasks for M members, in the model's dtype and on its device.
+        make: builds the optimizer; Adam, SGD and `continual.optimizers.LBFGS` all step through one closure, which
+            returns the losses (M,).
+        strategy: an extension that also says whether the optimizer begins anew with each task, see
+            `continual.strategies`.
+        settings: steps, batches, evaluations.
+        generators: one a member, for drawing batches.
+        adaptations: what may change the model before a step, in this order; see `continual.adaptations`.
+        penalty: added to the loss; the optimizer begins anew where it comes or goes.
+        observers: trackers, probes, progress lines; told of every evaluation, also of those before a resumption.
+        checkpoint: what to write while running, and to go on from if it is there.
+        stop: asked after each step for the signal that came, if any, see `continual.training.stopping`.
+
+    Raises:
+        ValueError: model and curriculum do not fit together.
+    """
+
+    model: StackedModel
+    curriculum: Curriculum
+    make: MakeOptimizer
+    strategy: Any
+    settings: Settings
+    generators: Sequence[Generator]
+    adaptations: Sequence[Any] = ()
+    penalty: Penalty | None = None
+    observers: Sequence[Any] = ()
+    checkpoint: Checkpoint | None = None
+    stop: Callable[[], int | None] | None = None
+
+    def __post_init__(self) -> None:
+        model, curriculum = self.model, self.curriculum
+        ours = (model.members, model.in_features, model.out_features)
+        if ours != (curriculum.members, curriculum.in_features, curriculum.out_features):
+            raise ValueError("model and curriculum must have the same members, input and output features")
+
+    @property
+    def extensions(self) -> tuple[Any, ...]:
+        """All that extend the loop, in the order in which it calls them."""
+        return (self.strategy, *self.adaptations, *self.observers)
+
+    def hooks(self, name: str) -> list[Any]:
+        """See `hooks`, of all extensions."""
+        return hooks(self.extensions, name)
+
+    def check(self) -> None:
+        """Asks every extension whether it can work.
+
+        Raises:
+            ValueError: one can't, or two want to say what a task trains on.
+        """
+        for check in self.hooks("check"):
+            check(self)
+        if len(choosing := self.hooks("task_data")) > 1:
+            names = " and ".join(type(each.__self__).__name__ for each in choosing)
+            raise ValueError(f"{names} both choose what a task trains on; use one of them")

@@ -1,0 +1,148 @@
+"""A stack's mean squared error as a least-squares problem: residuals, and their Jacobian sample by sample."""
+
+__all__ = ["Blocks", "LeastSquares", "Problem", "jacobian"]
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, jacrev, vmap
+
+from continual.models import StackedModel, trainable
+
+PIECE = 2**24
+"""Numbers of a Jacobian that are held at a time: 128 MiB in float64."""
+
+
+Blocks = Sequence[tuple[Tensor, Tensor]]
+"""Rows of matrices in blocks: the places (E, K) of E groups of parameters, and each group's rows (M, E, r, K)."""
+
+
+class Problem(Protocol):
+    """What a least-squares optimizer wants to know of M problems with R residuals in P parameters each."""
+
+    def residuals(self) -> Tensor:
+        """At the present parameters, (M, R)."""
+        ...
+
+    def linearized(self, members: Sequence[int], whole: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        """Residuals (M', r) and their Jacobian (M', r, P) of some members, in `whole` or in pieces of the R rows."""
+        ...
+
+    def pullback(self, weights: Tensor) -> Tensor:
+        """The transposed Jacobian at the present parameters times weights (M, R): (M, P)."""
+        ...
+
+    def roughness(self) -> Blocks:
+        """Rows that are to be small beside the residuals, see `continual.optimizers.Roughness`."""
+        ...
+
+
+def jacobian(model: StackedModel, inputs: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+    """Predictions and their derivatives in the trained parameters, each sample's apart, without graph.
+
+    A model may offer a method `jacobian(inputs, members)` that is faster. Any other is differentiated sample by sample
+    by `torch.func`, for which it must be a `torch.nn.Module` made of operations of torch.
+
+    Args:
+        model: M members.
+        inputs: (M, B, I).
+        members: only these, M' of them; None for all.
+
+    Returns:
+        Predictions (M', B, O) and the Jacobian (M', B, O, P), its columns the trained parameters in the order of
+        `model.parameters()`, each as flattened from its second axis on.
+
+    Raises:
+        ValueError: a model that can do neither.
+    """
+    own = getattr(model, "jacobian", None)
+    if own is not None:
+        result: tuple[Tensor, Tensor] = own(inputs, members)
+        return result
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"{type(model).__name__} needs a method `jacobian`, or to be a torch.nn.Module")
+    module: nn.Module = model
+    trained = {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
+
+    def predict(parameters: dict[str, Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+        predictions = functional_call(module, parameters, (x.unsqueeze(1),)).squeeze(1)  # (M, O)
+        # members share no parameter: the derivatives of their sum are those of each
+        return predictions.sum(0), predictions
+
+    slopes, predictions = vmap(jacrev(predict, has_aux=True), in_dims=(None, 1))(trained, inputs.detach())
+    columns = torch.cat([each.flatten(3) for each in slopes.values()], dim=3)  # (B, O, M, P)
+    predictions, columns = predictions.transpose(0, 1), columns.permute(2, 0, 1, 3)
+    if members is None:
+        return predictions, columns
+    chosen = torch.as_tensor(list(members), device=inputs.device)
+    return predictions[chosen], columns[chosen]
+
+
+class LeastSquares:
+    r"""The problem of each member m: residuals \(f_m(x_{m,b})_o - y_{m,b,o}\), R = B O of them.
+
+    Args:
+        model: M members.
+        inputs: (M, B, I).
+        targets: (M, B, O).
+    """
+
+    def __init__(self, model: StackedModel, inputs: Tensor, targets: Tensor) -> None:
+        self.model = model
+        self.inputs = inputs
+        self.targets = targets
+
+    @staticmethod
+    def check(model: StackedModel, parameters: Sequence[Tensor], roughness: float) -> None:
+        """Refuses what can't work, before any work is done.
+
+        Args:
+            model: M members.
+            parameters: of the optimizer.
+            roughness: weight of the roughness.
+
+        Raises:
+            ValueError: parameters that are not those which the model trains, or a model without roughness.
+        """
+        wanted = trainable(model)
+        if len(wanted) != len(parameters) or any(a is not b for a, b in zip(wanted, parameters, strict=True)):
+            raise ValueError("LevenbergMarquardt takes all parameters that the model trains, in the model's order")
+        if roughness > 0.0 and not hasattr(model, "roughness"):
+            raise ValueError(
+                f"optimizer.roughness={roughness:g} needs a model with splines, such as model=kan; "
+                f"{type(model).__name__} has none: set it to 0"
+            )
+
+    def residuals(self) -> Tensor:
+        """At the present parameters, (M, R)."""
+        with torch.no_grad():
+            return (self.model(self.inputs) - self.targets).flatten(1)
+
+    def linearized(self, members: Sequence[int], whole: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        """Residuals (M', r) and their Jacobian (M', r, P) of some members, in `whole` or in pieces of the samples."""
+        every = len(members) == self.model.members
+        chosen = torch.as_tensor(list(members), device=self.inputs.device)
+        columns = sum(parameter[0].numel() for parameter in trainable(self.model))
+        samples, outputs = self.targets.shape[1:]
+        size = samples if whole else max(1, PIECE // max(1, len(members) * outputs * columns))
+        for inputs, targets in zip(self.inputs.split(size, dim=1), self.targets.split(size, dim=1), strict=True):
+            predictions, slopes = jacobian(self.model, inputs, None if every else members)
+            errors = predictions - (targets if every else targets[chosen])
+            yield errors.flatten(1), slopes.flatten(1, 2)
+
+    def pullback(self, weights: Tensor) -> Tensor:
+        """The transposed Jacobian at the present parameters times weights (M, R), by one backward pass: (M, P)."""
+        parameters = trainable(self.model)
+        with torch.enable_grad():
+            predictions = self.model(self.inputs)
+            upstream = weights.view(predictions.shape).to(predictions.dtype)
+            slopes = torch.autograd.grad(predictions, parameters, upstream, materialize_grads=True)
+        return torch.cat([each.flatten(1) for each in slopes], dim=1)
+
+    def roughness(self) -> Blocks:
+        """The model's own, see `kan.roughness`; none where it offers none."""
+        own: Any = getattr(self.model, "roughness", None)
+        blocks: Blocks = () if own is None else own()
+        return blocks

@@ -1,0 +1,18 @@
+"""What an experiment ends with besides its figures: tables, fits, comparisons with the paper, the page."""
+
+__all__ = [
+    "all_series",
+    "fit_scaling",
+    "write_comparison",
+    "write_page",
+    "write_scaling",
+    "write_structures",
+    "write_tables",
+]
+
+from continual.reports.page import write_page
+from continual.reports.paper_comparison import write_comparison
+from continual.reports.scaling_law import fit_scaling, write_scaling
+from continual.reports.series import all_series
+from continual.reports.structure import write_structures
+from continual.reports.tables import write_tables

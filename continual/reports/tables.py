@@ -1,0 +1,251 @@
+"""Tables of an experiment's runs: numbers in compact form, aligned text for the terminal, CSV and Markdown."""
+
+__all__ = [
+    "LEGEND",
+    "Row",
+    "format_count",
+    "format_interval",
+    "format_value",
+    "header",
+    "markdown_table",
+    "raw",
+    "rows",
+    "text_table",
+    "write_csv",
+    "write_tables",
+]
+
+import csv
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from continual.metrics import METRICS, Summary, summarize
+from continual.records.files import replace_file
+from continual.records.record import Record
+from continual.reports.wrapping import wrap_name
+
+SHOWN = ("learned_rmse", "final_rmse", "forgetting", "retention")
+"""Metrics of the tables for people; the CSV holds all of them."""
+
+LEGEND = (
+    "Mean ± half width of the 95 % interval over seeds (Student's t). ↓ lower is better, ↑ higher is better; "
+    "forgetting > 0 is worse. Parameters are trainable ones; FLOPs are those of a forward pass; seconds are wall-clock "
+    "time of all seeds together. (9/10): defined for 9 of 10 seeds; –: undefined."
+)
+"""How to read a table."""
+
+
+def format_value(value: float, digits: int = 2, smallest: int = -3) -> str:
+    """A number in few characters: `4.1e-6`, `0.42`, `12`, and `–` for NaN.
+
+    Args:
+        value: the number.
+        digits: significant digits, at least 1.
+        smallest: power of ten below which the exponent is written.
+    """
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value) or value == 0:
+        return "0" if value == 0 else f"{value}"
+    rounded = f"{value:.{digits - 1}e}"
+    mantissa, exponent = rounded.split("e")
+    power = int(exponent)
+    if smallest <= power < 5:
+        return f"{float(rounded):.{max(digits - 1 - power, 0)}f}"
+    return f"{mantissa}e{power}"
+
+
+def _power(number: float, digits: int) -> int:
+    """Power of ten of a number once it is rounded to so many significant digits."""
+    return int(f"{number:.{digits - 1}e}".split("e")[1])
+
+
+def format_interval(summary: Summary) -> str:
+    """Mean and half width, the mean to the place of the half width: `4.1e-6 ± 2e-7`, `0.12 ± 0.03 (9/10)`, `–`.
+
+    Of the mean there are at least two digits, for 65 ± 200 is not 100, and at most four.
+
+    Args:
+        summary: of one metric over the members, with scalar entries.
+    """
+    mean, half, defined = float(summary.mean), float(summary.half_width), int(summary.defined)
+    if defined == 0:
+        return "–"
+    if math.isnan(half):
+        text = format_value(mean)
+    elif half == 0 or not math.isfinite(half) or mean == 0:
+        text = f"{format_value(mean)} ± {format_value(half, 1)}"
+    else:
+        place = _power(half, 1)
+        rounded = round(mean, -place)  # may carry into one more digit: 9.96 ± 0.1 is 10.0 ± 0.1
+        power = _power(rounded or mean, 15)
+        wanted = power - place + 1
+        digits = min(max(wanted, 2), 4)
+        mean = rounded if digits == wanted else mean
+        text = f"{format_value(mean, digits)} ± {format_value(half, 1, smallest=-4 if power >= -3 else -3)}"
+    return text if defined == summary.members else f"{text} ({defined}/{summary.members})"
+
+
+def format_count(count: float | None) -> str:
+    """A count in few characters: `406`, `120k`, `1.2M`; `–` for none."""
+    if count is None:
+        return "–"
+    if count < 1e5:
+        return f"{count:.0f}"
+    power = next((p for p in (3, 6, 9) if count < 0.9995 * 10 ** (p + 3)), 12)
+    return f"{count / 10**power:.3g}{ {3: 'k', 6: 'M', 9: 'G', 12: 'T'}[power] }"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run as a table shows it."""
+
+    record: Record
+    metrics: Mapping[str, Summary]
+    """Every metric of `METRICS`, summarised over the members."""
+
+    @property
+    def flops(self) -> float | None:
+        """FLOPs of a forward pass, None where they were not counted."""
+        return self.record.fields.get("flops")
+
+    @property
+    def seeds(self) -> str:
+        """Number of seeds and, where there are any, of the diverged: `10`, `10 (2 diverged)`."""
+        lost = int(self.record.diverged.sum())
+        return f"{len(self.record.seeds)} ({lost} diverged)" if lost else f"{len(self.record.seeds)}"
+
+    def cells(self, with_total: bool) -> list[str]:
+        """The row as text, one cell for each entry of `header`."""
+        total = [format_count(self.record.total_parameters)] if with_total else []
+        return [
+            self.record.name,
+            format_count(self.record.trainable_parameters),
+            *total,
+            format_count(self.flops),
+            *(format_interval(self.metrics[name]) for name in SHOWN),
+            f"{self.record.seconds:.3g}" if self.record.seconds < 1000 else f"{self.record.seconds:.0f}",
+            self.seeds,
+        ]
+
+
+def rows(records: Sequence[Record]) -> list[Row]:
+    """One row a run, in the order given, its metrics summarised over the members."""
+    return [Row(r, {name: summarize(values) for name, values in r.metrics.items()}) for r in records]
+
+
+def has_frozen(records: Sequence[Record]) -> bool:
+    """Whether any run has parameters that are not trained, so that a column for the total is worth its place."""
+    return any(record.total_parameters != record.trainable_parameters for record in records)
+
+
+def header(with_total: bool) -> list[str]:
+    """Titles of the columns; the arrows point to the better side."""
+    total = ["total"] if with_total else []
+    return ["model", "params", *total, "FLOPs", *(METRICS[name] for name in SHOWN), "seconds", "seeds"]
+
+
+def text_table(records: Sequence[Record], width: int = 120) -> str:
+    """The table as aligned plain text for a terminal.
+
+    Names and titles are wrapped, and counts in parentheses stand below their number, so that it fits.
+
+    Args:
+        records: runs, one row each.
+        width: columns to fit into; names keep at least 14.
+    """
+    with_total = has_frozen(records)
+    titles = [title.replace(" RMSE", "\nRMSE").split("\n") for title in header(with_total)]
+    body = [
+        [cell.replace(" diverged", " div.").replace(" (", "\n(").split("\n") for cell in row.cells(with_total)]
+        for row in rows(records)
+    ]
+    for cells, record in zip(body, records, strict=True):
+        cells[0] = [record.name]
+    widths = [max(len(line) for cells in [titles, *body] for line in cells[i]) for i in range(len(titles))]
+    widths[0] = min(widths[0], max(width - sum(widths[1:]) - 2 * len(widths[1:]), 14))
+    for cells in body:
+        first, *more = wrap_name(cells[0][0], widths[0] - 2)
+        cells[0] = [first, *(f"  {line}" for line in more)]
+
+    height = max(map(len, titles))
+    lines = _aligned([[""] * (height - len(title)) + title for title in titles], widths)
+    lines.append("─" * (sum(widths) + 2 * len(widths[1:])))
+    for cells in body:
+        lines.extend(_aligned(cells, widths))
+    return "\n".join([*lines, "", *textwrap.wrap(LEGEND, width)]) + "\n"
+
+
+def _aligned(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
+    """One row of cells of several lines each: the first column to the left, numbers to the right."""
+    lines = []
+    for i in range(max(map(len, cells))):
+        name, *numbers = (cell[i] if i < len(cell) else "" for cell in cells)
+        padded = [name.ljust(widths[0]), *(c.rjust(w) for c, w in zip(numbers, widths[1:], strict=True))]
+        lines.append("  ".join(padded).rstrip())
+    return lines
+
+
+def markdown_table(titles: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A table in Markdown, the first `left` columns to the left and the others, numbers, to the right."""
+    lines = [titles, ["---"] * left + ["---:"] * (len(titles) - left), *body]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def raw(value: Any) -> Any:
+    """A number as a CSV holds it: every digit, and an empty field for NaN."""
+    number = value.item() if hasattr(value, "item") else value
+    return "" if isinstance(number, float) and math.isnan(number) else number
+
+
+def write_csv(content: Sequence[Mapping[str, Any]], target: Path) -> None:
+    """Writes rows of the same columns as a CSV, in one rename."""
+
+    def write(path: Path) -> None:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(content[0]) if content else ["model"], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(content)
+
+    replace_file(target, write)
+
+
+def _csv_row(row: Row, axes: Sequence[str]) -> dict[str, Any]:
+    record = row.record
+    content: dict[str, Any] = {
+        "model": record.name,
+        "family": record.family,
+        "run": record.folder.name,
+        **{f"sweep_{axis}": record.sweep.get(axis, "") for axis in axes},
+        "parameters": record.trainable_parameters,
+        "total_parameters": record.total_parameters,
+        "flops": "" if row.flops is None else row.flops,
+        "seconds": record.seconds,
+        "seeds": len(record.seeds),
+        "diverged": int(record.diverged.sum()),
+    }
+    for name, summary in row.metrics.items():
+        content |= {f"{name}_{part}": raw(value) for part, value in summary._asdict().items()}
+    return content
+
+
+def write_tables(records: Sequence[Record], folder: Path) -> list[Path]:
+    """Writes `table.csv` (every metric, full precision) and `table.md` (for people) into a folder.
+
+    The CSV has the columns `<metric>_mean`, `_half_width` (95 %), `_median`, `_defined` and `_members` for every
+    metric, and `sweep_<axis>` for every axis of the sweep; an undefined number is an empty field.
+
+    Returns:
+        The two paths, CSV first.
+    """
+    axes = list(dict.fromkeys(axis for record in records for axis in record.sweep))
+    write_csv([_csv_row(row, axes) for row in rows(records)], folder / "table.csv")
+    with_total = has_frozen(records)
+    table = markdown_table(header(with_total), [row.cells(with_total) for row in rows(records)])
+    text = f"{table}\n{LEGEND}\n"
+    replace_file(folder / "table.md", lambda path: path.write_text(text, encoding="utf-8"))
+    return [folder / "table.csv", folder / "table.md"]

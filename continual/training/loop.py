@@ -1,0 +1,314 @@
+"""The training loop: M members through T tasks, with any optimizer, resumable bit for bit."""
+
+__all__ = ["check_members", "make_optimizer", "train"]
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
+
+from continual.extension import Extension, MakeOptimizer, Moment, Training, hooks
+from continual.models import StackedModel, parameter_counts, some_of, trainable
+from continual.training.evaluation import Evaluator
+from continual.training.history import History
+from continual.training.stepping import TrainingStep
+from continual.training.stopping import Stopped
+
+log = logging.getLogger(__name__)
+
+
+def make_optimizer(make: MakeOptimizer, model: StackedModel) -> Optimizer:
+    """The optimizer over the trainable parameters.
+
+    Raises:
+        ValueError: nothing to train, or a learning rate that is not positive.
+    """
+    parameters = trainable(model)
+    if not parameters:
+        raise ValueError("nothing to train: every parameter of the model is frozen")
+    optimizer = make(parameters)
+    for group in optimizer.param_groups:
+        if not 0.0 < float(group.get("lr", 1.0)) < float("inf"):
+            raise ValueError(f"the learning rate must be positive and finite, got lr={group['lr']}")
+    return optimizer
+
+
+def check_members(make: MakeOptimizer) -> None:
+    """Tries an optimizer that is not of this suite on a stack and on its members alone.
+
+    Raises:
+        ValueError: it mixes members, as norms over whole parameters do, or takes no such gradients.
+    """
+    generator = Generator().manual_seed(0)
+    start, *gradients = torch.randn(4, 2, 4, 3, dtype=torch.float64, generator=generator)
+
+    def stepped(members: slice) -> Tensor:
+        parameter = nn.Parameter(start[members].clone())
+        optimizer = make([parameter])
+        for gradient in gradients:
+            parameter.grad = gradient[members].clone()
+            optimizer.step()
+        return parameter.detach()
+
+    kind = type(make([nn.Parameter(start.clone())]))
+    if kind.__module__.partition(".")[0] == __name__.partition(".")[0]:
+        return
+    try:
+        together, alone = stepped(slice(None)), torch.cat([stepped(slice(0, 1)), stepped(slice(1, 2))])
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(f"{kind.__name__} can't train a stack of members: {str(error).splitlines()[0]}") from error
+    if not torch.allclose(together, alone, rtol=1e-9, atol=1e-12):
+        raise ValueError(f"{kind.__name__} mixes members: what one seed computes would depend on the others")
+
+
+def _batch(inputs: Tensor, targets: Tensor, size: int | None, generators: Sequence[Generator]) -> tuple[Tensor, Tensor]:
+    """The samples of one step: all, or `size` of them drawn without replacement, each member's by its generator."""
+    count = inputs.shape[1]
+    if size is None or size >= count:
+        return inputs, targets
+    chosen = torch.stack([torch.randperm(count, generator=g)[:size] for g in generators]).to(inputs.device)
+    members = torch.arange(inputs.shape[0], device=inputs.device).unsqueeze(1)
+    return inputs[members, chosen], targets[members, chosen]
+
+
+def train(training: Training) -> History:
+    """Trains the stack through all tasks in order and evaluates it along the way.
+
+    Losses are mean squared errors of each member on its own data, its penalty, and the terms of extensions. Their sum
+    is differentiated, and the sum of terms that share no parameter has each term's own gradient: members never mix. A
+    member whose loss stops being finite is marked as not alive, its RMSE is NaN from then on, and the others go on.
+
+    Args:
+        training: everything that it needs; see `continual.extension` for what can take part in it.
+
+    Returns:
+        The history of evaluations.
+
+    Raises:
+        ValueError: an extension that can't work, or see `make_optimizer`.
+        Stopped: a signal came; the checkpoint holds the last step.
+    """
+    training.check()
+    loop = _Loop(training)
+    loop.run()
+    return loop.history
+
+
+class _Loop:
+    """State of a training run; everything that a checkpoint must hold."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        self.model, self.curriculum, self.settings = training.model, training.curriculum, training.settings
+        self.checkpoint, self.stop = training.checkpoint, training.stop
+        # asked once who does what: nothing is called in a step that nobody has asked for
+        self.task_data = next(iter(training.hooks("task_data")), Extension().task_data)
+        self.before_step, self.step_data = training.hooks("before_step"), training.hooks("step_data")
+        self.after_step = training.hooks("after_step")
+        self.evaluator = Evaluator(training.curriculum)
+        self.history = History(alive=np.ones(training.model.members, dtype=bool))
+        self.task = 0  # in training, or to begin next
+        self.step = 0  # done within it
+        self.heard: set[Any] = set()  # those that have said what they do in this task
+        self.penalized = self.wants_penalty()
+        self.begin_optimizer()
+        self.saved = time.monotonic()
+
+    def run(self) -> None:
+        state = self.checkpoint.load() if self.checkpoint is not None else None
+        if state is not None:
+            self.load(state)
+        else:
+            nothing = np.full(self.model.members, np.nan)
+            self.evaluate(-1, nothing)
+            self.end_row(0)
+        while self.task < len(self.curriculum):
+            self.learn()
+            self.task, self.step = self.task + 1, 0
+            self.heard.clear()
+            self.save()
+            signalled = self.stop() if self.stop is not None else None
+            if signalled is not None and self.task < len(self.curriculum):
+                self.leave(signalled)
+        if self.training.adaptations and not self.history.events:
+            log.warning("no adaptation found anything to do")
+
+    def begin_optimizer(self) -> None:
+        self.optimizer = make_optimizer(self.training.make, self.model)
+        self.begin_steps()
+
+    def begin_steps(self) -> None:
+        self.take_step = TrainingStep(
+            self.model,
+            self.optimizer,
+            self.training.penalty if self.penalized else None,
+            terms=self.training.hooks("loss_term"),
+            gradients=self.training.hooks("gradients"),
+        )
+
+    def wants_penalty(self) -> bool:
+        """Whether the next step's loss has the penalty."""
+        until = self.settings.penalty_steps
+        return self.training.penalty is not None and (until is None or self.step < until)
+
+    def moment(self, inputs: Tensor, targets: Tensor) -> Moment:
+        total = self.task * self.settings.steps + self.step
+        return Moment(self.model, self.task + 1, self.step, total, inputs, targets)
+
+    def prepare(self, inputs: Tensor, targets: Tensor) -> None:
+        """What comes before a step: changes of the model, and a new optimizer where the old one lost its meaning."""
+        anew = self.step == 0 and self.task > 0 and self.training.strategy.reset_optimizer
+        changes = []
+        for ask in self.before_step:
+            moment = self.moment(inputs, targets)
+            change = ask(moment)
+            if change is not None:
+                # the console hears of each kind once a task; log.txt has them all
+                level = logging.DEBUG if ask in self.heard else logging.INFO
+                self.heard.add(ask)
+                log.log(level, "task %d, step %d: %s", self.task + 1, self.step, change.text)
+                self.history.events.append((moment.total, change.text))
+                if change.portrait is not None:
+                    self.history.portraits.append(dict(change.portrait))
+                changes.append(change)
+        wanted = self.wants_penalty()
+        anew = anew or wanted != self.penalized or any(change.reset_optimizer for change in changes)
+        self.penalized = wanted
+        if anew:
+            self.begin_optimizer()
+        elif changes:
+            self.begin_steps()
+
+    def learn(self) -> None:
+        """Trains on the current task to its end."""
+        if self.step == 0:
+            task = self.curriculum.tasks[self.task]
+            for begin in self.training.hooks("before_task"):
+                begin(self.moment(task.train_inputs, task.train_targets))
+        data: tuple[Tensor, Tensor] = self.task_data(self.curriculum.tasks, self.task)
+        finite = torch.from_numpy(self.history.alive).to(data[0].device)
+        while self.step < self.settings.steps:
+            began = time.perf_counter()
+            self.prepare(*data)
+            batch = _batch(*data, self.settings.batch_size, self.training.generators)
+            for change in self.step_data:
+                batch = change(*batch)
+            losses = self.take_step(*batch)
+            finite = finite & losses.isfinite()
+            self.step += 1
+            self.history.train_seconds += time.perf_counter() - began
+            for look in self.after_step:
+                look(self.task, self.step, losses)
+            ends = self.step == self.settings.steps
+            if ends:
+                for end in self.training.hooks("after_task"):
+                    end(self.moment(*data))
+            if ends or self.step % self.settings.evaluate_every == 0:
+                self.history.alive = finite.cpu().numpy()
+                self.evaluate(self.task, losses.double().cpu().numpy())
+            signalled = self.stop() if self.stop is not None else None
+            # the end of a task is saved when its row is there
+            due = signalled is not None or time.monotonic() - self.saved > self.settings.checkpoint_seconds
+            if due and not ends:
+                self.history.alive = finite.cpu().numpy()
+                self.save()
+                if signalled is not None:
+                    self.leave(signalled)
+        self.history.boundaries.append((self.task + 1) * self.settings.steps)
+        self.end_row(self.task + 1)
+
+    def evaluate(self, task: int, loss: NDArray[np.float64]) -> None:
+        rmse, median = self.evaluator(self.model)
+        # a prediction can overflow before the next loss does
+        self.history.alive = self.history.alive & np.isfinite(rmse).all(axis=1)
+        rmse, median = (np.where(self.history.alive[:, None], errors, np.nan) for errors in (rmse, median))
+        done = task * self.settings.steps + self.step if task >= 0 else 0
+        self.history.step.append(done)
+        self.history.task.append(task)
+        self.history.loss.append(loss)
+        self.history.rmse.append(rmse)
+        self.history.median.append(median)
+        self.history.seconds.append(self.history.train_seconds)
+        self.history.parameters.append(parameter_counts(self.model)["trainable"])
+        grid_size = getattr(self.model, "grid_size", None)
+        if grid_size is not None:
+            self.history.grid_sizes.append(grid_size)
+        outside = getattr(self.model, "outside", None)
+        if outside is not None:
+            inputs = some_of(self.curriculum.tasks[max(task, 0)].train_inputs)
+            self.history.outside.append(outside(inputs).cpu().numpy())
+        for tell in self.training.hooks("evaluation"):
+            tell(done, task, loss, rmse)
+
+    def end_row(self, index: int) -> None:
+        """Takes the last evaluation as row `index` of R."""
+        row = self.history.rmse[-1]
+        self.history.rows.append(row)
+        if self.curriculum.view is not None:
+            predictions = self.evaluator.predict(self.model, self.curriculum.view.inputs)
+            self.history.predictions.append(predictions.cpu().numpy())
+        for tell in self.training.hooks("task_done"):
+            tell(index, row)
+
+    def stateful(self, name: str) -> dict[int, Any]:
+        """One of the methods around a checkpoint, of those extensions that have it, by their place."""
+        found = ((place, hooks([each], name)) for place, each in enumerate(self.training.extensions))
+        return {place: methods[0] for place, methods in found if methods}
+
+    def states(self) -> dict[int, Any]:
+        return {place: state() for place, state in self.stateful("state_dict").items()}
+
+    def save(self) -> None:
+        if self.checkpoint is None:
+            return
+        state = {
+            "task": self.task,
+            "step": self.step,
+            "penalized": self.penalized,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generators": [generator.get_state() for generator in self.training.generators],
+            "extensions": self.states(),
+            "history": self.history.state(),
+        }
+        self.checkpoint.save(state)
+        self.saved = time.monotonic()
+
+    def leave(self, signalled: int) -> None:
+        """Ends the session after a signal."""
+        log.info("stopped in task %d after step %d", self.task + 1, self.step)
+        raise Stopped(signalled)
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Goes on from the state of a checkpoint, and tells those that have no state of their own what they missed."""
+        self.task, self.step = state["task"], state["step"]
+        self.penalized = state["penalized"]
+        fit_to = getattr(self.model, "fit_to", None)
+        if fit_to is not None:  # it may have grown or been pruned since it was built
+            fit_to(state["model"])
+            self.begin_optimizer()
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for generator, saved in zip(self.training.generators, state["generators"], strict=True):
+            generator.set_state(saved)
+        self.history = history = History.from_state(state["history"])
+        for place, restore in self.stateful("load_state_dict").items():
+            restore(state["extensions"][place])
+        stateful = set(self.stateful("state_dict"))
+        listeners = [each for place, each in enumerate(self.training.extensions) if place not in stateful]
+        evaluation, task_done = hooks(listeners, "evaluation"), hooks(listeners, "task_done")
+        boundaries = [0, *history.boundaries]
+        told = 0
+        for done, task, loss, rmse in zip(history.step, history.task, history.loss, history.rmse, strict=True):
+            for tell in evaluation:
+                tell(done, task, loss, rmse)
+            if told < len(history.rows) and done == boundaries[told]:
+                for tell in task_done:
+                    tell(told, history.rows[told])
+                told += 1

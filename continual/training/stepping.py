@@ -1,0 +1,155 @@
+"""One optimizer step on the mean squared error of every member; on CUDA recorded once and replayed as a graph."""
+
+__all__ = ["TrainingStep"]
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from continual.extension import Penalty
+from continual.models import StackedModel
+from continual.optimizers.least_squares import LeastSquares
+from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
+from continual.optimizers.staged import Staged
+
+_EAGER_STEPS = 3  # before a capture, so that libraries have set themselves up and the optimizer has its state
+
+
+class TrainingStep:
+    r"""Steps a stack on \(L_m = \frac{1}{B O} \sum_{b,o} (f_m(x_{m,b})_o - y_{m,b,o})^2 + P_m\), for each member m.
+
+    P is the penalty and the terms of extensions.
+
+    The gradient of L in the predictions, \(2 (f - y) / (B O)\), is handed to the backward pass as it is: at the sizes
+    of this field the nodes of a loss cost as much as a layer.
+
+    On CUDA, steps of optimizers that never ask the host for a decision (Adam and its kin, SGD) are captured in a CUDA
+    graph after a few ordinary ones and replayed from then on, as long as the shapes stay; the results are the same.
+    `Staged` is never captured: a graph would go on with the stage that it recorded.
+
+    `LevenbergMarquardt` gets the least-squares problem itself in place of a closure, and refuses penalties.
+
+    Args:
+        model: M members.
+        optimizer: over the model's parameters; its `step` gets a closure that returns the losses (M,).
+        penalty: computes the predictions and P; None for P = 0.
+        terms: `loss_term` of extensions, added to P.
+        gradients: `gradients` of extensions, called after each backward pass.
+        graphs: False keeps every step an ordinary one.
+
+    Raises:
+        ValueError: a penalty, terms or gradients with `LevenbergMarquardt`, or a model that it can't train.
+    """
+
+    def __init__(
+        self,
+        model: StackedModel,
+        optimizer: Optimizer,
+        penalty: Penalty | None = None,
+        *,
+        terms: Sequence[Callable[[StackedModel, Tensor, Tensor], Tensor]] = (),
+        gradients: Sequence[Callable[[StackedModel], None]] = (),
+        graphs: bool = True,
+    ) -> None:
+        self._model = model
+        self._penalty, self._terms, self._gradients = penalty, terms, gradients
+        self._optimizer = optimizer
+        self._device = optimizer.param_groups[0]["params"][0].device
+        self._least_squares = isinstance(optimizer, LevenbergMarquardt)
+        if self._least_squares:
+            if penalty is not None:
+                raise ValueError("LevenbergMarquardt takes no penalty, which is no sum of squares: use penalty=none")
+            if terms or gradients:
+                owners = {type(getattr(each, "__self__", each)).__name__ for each in (*terms, *gradients)}
+                raise ValueError(
+                    f"LevenbergMarquardt solves for the squares of errors alone, and {' and '.join(sorted(owners))} "
+                    "changes the loss or its gradients: use another optimizer"
+                )
+            (group,) = optimizer.param_groups
+            LeastSquares.check(model, group["params"], group["roughness"])
+        self._graphs = graphs and self._recordable() and self._make_capturable()
+        self._eager_steps = 0
+        self._graph: Any = None
+        self._inputs = self._targets = self._losses = torch.empty(0)
+
+    def _recordable(self) -> bool:
+        """Whether all that extensions add to a step may be captured."""
+        owners = (getattr(each, "__self__", each) for each in (*self._terms, *self._gradients))
+        return all(getattr(owner, "capturable", False) for owner in owners)
+
+    def _make_capturable(self) -> bool:
+        """Whether steps can be captured; asks the optimizer to keep its counters on the device."""
+        if self._device.type != "cuda" or isinstance(self._optimizer, Staged):
+            return False
+        groups = self._optimizer.param_groups
+        if all("capturable" in group for group in groups):
+            for group in groups:
+                group["capturable"] = True
+            return True
+        return isinstance(self._optimizer, torch.optim.SGD)
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """One step on inputs (M, B, I) and targets (M, B, O); returns the losses before it, (M,), without graph."""
+        if not self._graphs:
+            return self._step(inputs, targets)
+        if self._eager_steps < _EAGER_STEPS:
+            self._eager_steps += 1
+            return self._beside(inputs, targets)
+        if self._graph is None or self._inputs.shape != inputs.shape or self._targets.shape != targets.shape:
+            self._capture(inputs, targets)
+        self._inputs.copy_(inputs)
+        self._targets.copy_(targets)
+        self._graph.replay()
+        return self._losses.clone()  # the next replay writes there again
+
+    def _step(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        result: Any
+        if self._least_squares:
+            problem: Any = LeastSquares(self._model, inputs, targets)
+            result = self._optimizer.step(problem)
+            return result
+
+        def closure() -> Tensor:
+            for group in self._optimizer.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
+            if self._penalty is None:
+                predictions, penalty = self._model(inputs), None
+            else:
+                predictions, penalty = self._penalty(self._model, inputs)
+            for term in self._terms:
+                added = term(self._model, inputs, predictions)
+                penalty = added if penalty is None else penalty + added
+            errors = predictions.detach() - targets.detach()
+            losses = errors.square().mean(dim=(1, 2))
+            upstream = errors.mul_(2.0 / max(errors.shape[1] * errors.shape[2], 1))
+            if penalty is None:
+                predictions.backward(upstream)
+            else:
+                torch.autograd.backward([predictions, penalty], [upstream, torch.ones_like(penalty)])
+                losses = losses + penalty.detach()
+            for change in self._gradients:
+                change(self._model)
+            return losses
+
+        # torch's annotation says float; what the closure returns is handed through as it is
+        result = self._optimizer.step(closure)  # type: ignore[arg-type]
+        return result
+
+    def _beside(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """An ordinary step on a stream of its own, as what comes before a capture has to be."""
+        stream = torch.cuda.Stream(self._device)
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            losses = self._step(inputs, targets)
+        torch.cuda.current_stream().wait_stream(stream)
+        return losses
+
+    def _capture(self, inputs: Tensor, targets: Tensor) -> None:
+        self._inputs, self._targets = inputs.clone(), targets.clone()
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._losses = self._step(self._inputs, self._targets)
