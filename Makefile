@@ -27,6 +27,7 @@ lint: $(VENV)/.tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 constraints: $(VENV)/.tested
 	$(PIP) --editable '.[dev]'
@@ -49,4 +50,4 @@ $(VENV)/.tested: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-3.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-3.* .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

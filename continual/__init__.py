@@ -1,1 +1,59 @@
-"""How tasks are learned one after the other, and how that is judged: loop, strategies, metrics, records, figures."""
+"""How tasks are learned one after the other, and how that is judged.
+
+At this level what a reader must know: a `run` from its parts to its record, the `metrics` of forgetting, what the suite
+asks of `models`, and the protocol by which training is extended (`extension`). In rooms: `training` holds the loop,
+`optimizers`, `strategies` and `adaptations` take part in it, `records` keeps what it leaves behind, `trackers` follow
+it, and `reports` and `figures` are made of records.
+"""
+
+import sys
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_loader
+from types import ModuleType
+from typing import Any
+
+_MOVED = {
+    "adam": "optimizers",
+    "adaptation": "adaptations",
+    "checkpoint": "records.checkpoint",
+    "evaluation": "training.evaluation",
+    "files": "records.files",
+    "lbfgs": "optimizers",
+    "levenberg_marquardt": "optimizers",
+    "listing": "records.listing",
+    "paper": "reports",
+    "scaling_law": "reports",
+    "series": "reports.series",
+    "staged": "optimizers",
+    "stages": "reports.stages",
+    "states": "records.states",
+    "stepping": "training.stepping",
+    "structure": "reports.structure",
+    "tables": "reports.tables",
+    "trained": "records",
+    "wandb_tracker": "trackers",
+}
+"""Import paths before there were rooms, which configs of users name, and where what they held is now."""
+
+
+class _Moved(MetaPathFinder, Loader):
+    """Lets the former import paths mean the modules that took their place."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        package, _, module = name.rpartition(".")
+        return spec_from_loader(name, self) if package == __name__ and module in _MOVED else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = import_module(f"{__name__}.{_MOVED[spec.name.rpartition('.')[2]]}")
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        spec = module.__spec__
+        assert spec is not None
+        module.__spec__ = spec.loader_state
+
+
+sys.meta_path.append(_Moved())

@@ -48,6 +48,21 @@ _BEGAN = time.time()
 _WITHOUT_EFFECT = ("experiment_name", "name", "report", "rerun", "results", "sweep", "tracker", "values")
 """Keys that can't change a run's result, and so are not part of its identity."""
 
+_KNOWN_AS = {
+    "continual.adaptations.DomainExtension": "continual.adaptation.DomainExtension",
+    "continual.adaptations.GridSchedule": "continual.adaptation.GridSchedule",
+    "continual.adaptations.GridUpdate": "continual.adaptation.GridUpdate",
+    "continual.adaptations.Once": "continual.adaptation.Once",
+    "continual.optimizers.Adam": "continual.adam.Adam",
+    "continual.optimizers.LBFGS": "continual.lbfgs.LBFGS",
+    "continual.optimizers.LevenbergMarquardt": "continual.levenberg_marquardt.LevenbergMarquardt",
+    "continual.optimizers.Staged": "continual.staged.Staged",
+    "kan.pruning.SparsityPenalty": "kan.sparsity.SparsityPenalty",
+    "kan.pruning.prune_in_place": "kan.surgery.prune_in_place",
+    "kan.symbolic.symbolify_in_place": "kan.surgery.symbolify_in_place",
+}
+"""Names of what has moved, as they were when its first runs were made: a move of code makes no run a new one."""
+
 
 def _kan_shape(function: str) -> list[int]:
     """Layer sizes of the KAN that the paper builds for a function by hand: `${kan_shape:exp_sin}` in a config."""
@@ -93,7 +108,17 @@ def _identity(values: dict[str, Any]) -> str:
     relevant = {key: value for key, value in values.items() if key not in _WITHOUT_EFFECT}
     # how often a checkpoint is written changes nothing either
     relevant["training"] = {k: v for k, v in values["training"].items() if k != "checkpoint_seconds"}
-    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:8]
+    return hashlib.sha256(json.dumps(_as_known(relevant), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _as_known(node: Any) -> Any:
+    """A config with what it builds under the names that identities know."""
+    if isinstance(node, dict):
+        known = {key: _as_known(value) for key, value in node.items()}
+        if isinstance(target := known.get("_target_"), str):
+            known["_target_"] = _KNOWN_AS.get(target, target)
+        return known
+    return [_as_known(item) for item in node] if isinstance(node, list) else node
 
 
 def _named_code(node: Any) -> set[str]:

@@ -1,20 +1,14 @@
 """The matrix R of each model as a heat map, with what it learned, kept and forgot beside it."""
 
-__all__ = ["draw_cells", "draw_matrix", "matrices", "matrix_norm"]
+__all__ = ["matrices"]
 
 from collections.abc import Sequence
 
-import matplotlib as mpl
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
+from continual.figures.parts.cells import draw_matrix, draw_scale, matrix_norm
 from continual.figures.parts.intervals import LEGEND, draw_intervals
-from continual.figures.parts.scales import metric_scale
 from continual.figures.parts.style import (
-    INK,
     band,
     diverged_note,
     escape,
@@ -26,69 +20,10 @@ from continual.figures.parts.style import (
     write,
 )
 from continual.records.record import Record
-from continual.reports.tables import format_value
 from continual.reports.wrapping import wrap_name
 
 METRICS_SHOWN = ("forgetting", "learned_rmse", "final_rmse")
 CELL, LINE = 0.4, 0.18
-MISSING = "#f0f0f0"
-
-
-def compact(value: float) -> str:
-    """A number for a cell: `4e-6`, `0.42`, `12`, and `–` for NaN."""
-    return format_value(value, 1 if abs(value) < 0.01 else 2, smallest=-2)
-
-
-def matrix_norm(matrices: Sequence[ArrayLike]) -> LogNorm:
-    """One logarithmic colour scale for all these matrices; zeros and NaN do not count."""
-    values = np.concatenate([np.asarray(matrix, dtype=np.float64).ravel() for matrix in matrices])
-    scale = metric_scale("final_rmse", values[np.isfinite(values) & (values > 0)])
-    return LogNorm(scale.low, scale.high)
-
-
-def draw_cells(
-    axes: Axes, values: ArrayLike, norm: Normalize, *, written: bool = True, partial: ArrayLike | None = None
-) -> None:
-    """A heat map from light (low) to dark (high) with the value in each cell, undefined ones grey with "–".
-
-    Args:
-        axes: where; cell (i, j) is centred on x = j, y = i, rows from top to bottom.
-        values: shape (rows, columns).
-        norm: the colour scale.
-        written: whether to write the numbers.
-        partial: which cells are not defined for every member and so get an asterisk; shape of `values`.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    cmap = mpl.colormaps["viridis_r"].with_extremes(bad=MISSING)
-    shown = np.where(np.isfinite(array), array, np.nan)
-    if isinstance(norm, LogNorm):
-        shown = np.where(shown <= 0, norm.vmin or 0.0, shown)  # an error of exactly zero is as light as can be
-    image = axes.imshow(np.ma.masked_invalid(shown), cmap=cmap, norm=norm, aspect="auto", interpolation="nearest")
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    if not written:
-        return
-    colours = image.to_rgba(np.ma.masked_invalid(shown))
-    bright = colours[..., :3] @ np.array([0.299, 0.587, 0.114])
-    for i, j in np.ndindex(*array.shape):
-        colour = INK if bright[i, j] > 0.5 else "white"
-        text = compact(float(array[i, j])) + ("*" if partial is not None and np.asarray(partial)[i, j] else "")
-        axes.text(j, i, text, ha="center", va="center", fontsize=6.2, color=colour)
-
-
-def draw_matrix(axes: Axes, record: Record, norm: Normalize, *, written: bool = True) -> None:
-    """R of one record, median over the members: rows "after task", columns "RMSE on task", the learned ones framed."""
-    (median,) = band(record.R, (0.5,))
-    T = median.shape[1]
-    draw_cells(axes, median, norm, written=written)
-    for j in range(T):
-        # a frame of lines: a Rectangle patch for each would take thrice the time
-        x, y = np.array([-0.5, 0.5, 0.5, -0.5, -0.5]), np.array([-0.5, -0.5, 0.5, 0.5, -0.5])
-        axes.plot(j + 0.94 * x, j + 1 + 0.92 * y, color=INK, linewidth=0.9)
-    every = max(1, T // 10)
-    axes.set_xticks(range(0, T, every), [str(j + 1) for j in range(0, T, every)])
-    axes.set_yticks(range(0, T + 1, every), [str(i) for i in range(0, T + 1, every)])
-    axes.set(xlim=(-0.5, T - 0.5), ylim=(T + 0.5, -0.5))
 
 
 @styled
@@ -167,13 +102,3 @@ def matrices(records: Sequence[Record]) -> Figure:
         fontsize=6.5,
     )
     return figure
-
-
-def draw_scale(figure: Figure, axes: Axes, norm: Normalize, label: str = "RMSE", ticks: int = 6) -> None:
-    """The colour scale of heat maps, with round numbers."""
-    figure.colorbar(mpl.cm.ScalarMappable(norm, "viridis_r"), cax=axes)
-    low, high = float(norm.vmin or 0.0), float(norm.vmax or 1.0)
-    metric_scale("final_rmse", np.array([low, high])).apply(axes.yaxis, ticks=ticks)
-    axes.set_ylim(low, high)
-    axes.set_ylabel(label)
-    axes.yaxis.set_label_position("right")

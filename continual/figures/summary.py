@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from continual.figures.curves import curve_limits, draw_curves, task_labels
-from continual.figures.matrices import draw_matrix, draw_scale, matrix_norm
+from continual.figures.parts.cells import draw_matrix, draw_scale, matrix_norm
 from continual.figures.parts.style import (
     BAND,
     GREY,

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from continual.figures.matrices import draw_cells
 from continual.figures.parts.axes import SweepAxis
+from continual.figures.parts.cells import draw_cells
 from continual.figures.parts.scales import Scale, metric_scale, size_axis
 from continual.figures.parts.style import GREY, MARKERS, legend, message, panel, shades, sheet, styled, write_notes
 from continual.metrics import METRICS, Summary, summarize

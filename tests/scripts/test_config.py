@@ -53,8 +53,8 @@ def test_defaults_of_adaptations_and_penalties_are_those_of_the_code() -> None:
 
     import continual.adaptations
     import kan.pruning
-    import kan.symbolic
     import kan.pruning.sparsity
+    import kan.symbolic
 
     given = {"model", "x", "operation", "at"}
     for node, target in (

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from numpy.typing import ArrayLike
 
-from continual.figures.matrices import MISSING
+from continual.figures.parts.cells import MISSING
 from continual.figures.parts.scales import metric_scale
 from continual.figures.parts.style import INK, Array
 from continual.records.record import Record

@@ -16,8 +16,8 @@ from continual.strategies import FineTune
 from continual.training.loop import train
 from kan import KAN
 from kan.pruning import prune_in_place
-from kan.symbolic import symbolify_in_place
 from kan.pruning.sparsity import SparsityPenalty
+from kan.symbolic import symbolify_in_place
 from mlp_baselines import MLP
 from tasks import gaussian_peaks, toy_regions
 from tasks.sampling import generators_from
@@ -287,10 +287,11 @@ def test_bad_settings_are_refused_in_one_line(call, message) -> None:
 
 def test_an_adaptation_returns_nothing_where_nothing_is_due() -> None:
     model = kan()
-    moment = Moment(model, 1, 3, 3, peaks().tasks[0].train_inputs)
-    assert GridUpdate(every=2)(moment) is None
-    assert GridSchedule(steps=2, sizes=[10, 20])(moment) is None
-    assert DomainExtension()(moment) is None
+    task = peaks().tasks[0]
+    moment = Moment(model, 1, 3, 3, task.train_inputs, task.train_targets)
+    assert GridUpdate(every=2).before_step(moment) is None
+    assert GridSchedule(steps=2, sizes=[10, 20]).before_step(moment) is None
+    assert DomainExtension().before_step(moment) is None
 
 
 def test_inputs_outside_the_grid_are_counted_where_they_are() -> None:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from continual.figures import comparison, matrices, phases, ranking, run_summary, save, sweep, task_curves
-from continual.figures.matrices import compact
+from continual.figures.parts.cells import compact
 from continual.figures.parts.scales import metric_scale, round_numbers
 from continual.figures.parts.style import band, model_styles, shades
 from continual.figures.parts.surface import Surface

@@ -59,13 +59,13 @@ def test_a_trained_model_predicts_as_at_the_end_of_training(tmp_path, name) -> N
     trained = load_trained(tmp_path)
     assert list(trained.seeds) == record.seeds
     assert list(trained.task_names) == record.task_names
-    x = run.curriculum.view.inputs
-    assert torch.equal(trained.predict(x), run.model(x))
-    assert torch.equal(trained.predict(x.numpy()), run.model(x))
-    assert torch.equal(trained.predict(x, member=1), run.model(x)[1])
+    x = run.training.curriculum.view.inputs
+    assert torch.equal(trained.predict(x), run.training.model(x))
+    assert torch.equal(trained.predict(x.numpy()), run.training.model(x))
+    assert torch.equal(trained.predict(x, member=1), run.training.model(x)[1])
     assert np.array_equal(trained.record.R, record.R, equal_nan=True)
-    assert np.array_equal(Evaluator(run.curriculum)(trained.model).rmse, record.R[:, -1], equal_nan=True)
-    assert not bool(trained.outside(run.curriculum.tasks[0].train_inputs[0]).any())
+    assert np.array_equal(Evaluator(run.training.curriculum)(trained.model).rmse, record.R[:, -1], equal_nan=True)
+    assert not bool(trained.outside(run.training.curriculum.tasks[0].train_inputs[0]).any())
     assert trained.outside([[5.0], [-5.0]]).tolist() == [True, True]
 
 
@@ -87,12 +87,12 @@ def test_inputs_are_scaled_as_in_training(tmp_path) -> None:
     trained = load_trained(tmp_path)
     box = trained.scaled_from
     assert box is not None
-    scaled = run.curriculum.tasks[0].test_inputs[0]
+    scaled = run.training.curriculum.tasks[0].test_inputs[0]
     own = box[:, 0] + (scaled + 1.0) / 2.0 * (box[:, 1] - box[:, 0])
-    torch.testing.assert_close(trained.predict(own), run.model(scaled), rtol=0, atol=1e-10)
+    torch.testing.assert_close(trained.predict(own), run.training.model(scaled), rtol=0, atol=1e-10)
     assert (trained.input_low >= box[:, 0]).all()
     assert (trained.input_high <= box[:, 1]).all()
-    train = run.curriculum.tasks[0].train_inputs[0]
+    train = run.training.curriculum.tasks[0].train_inputs[0]
     assert not trained.outside(box[:, 0] + (train + 1.0) / 2.0 * (box[:, 1] - box[:, 0])).any()
 
 
@@ -210,8 +210,8 @@ def test_a_class_of_the_user_is_read_back(tmp_path) -> None:
     rewrite(tmp_path, build={**SETTINGS, "_target_": f"{__name__}.OwnModel"})
     trained = load_trained(tmp_path)
     assert isinstance(trained.model, OwnModel)
-    x = run.curriculum.view.inputs
-    assert torch.equal(trained.predict(x), run.model(x))
+    x = run.training.curriculum.view.inputs
+    assert torch.equal(trained.predict(x), run.training.model(x))
 
 
 def test_runs_of_the_first_version_are_read_by_their_config(tmp_path) -> None:
@@ -222,7 +222,7 @@ def test_runs_of_the_first_version_are_read_by_their_config(tmp_path) -> None:
     record = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
     old = {key: value for key, value in record.items() if key not in ("sha256", "files", "sessions", "code")}
     (tmp_path / "record.json").write_text(json.dumps({**old, "format": 1}), encoding="utf-8")
-    x = run.curriculum.view.inputs
-    assert torch.equal(load_trained(tmp_path).predict(x), run.model(x))
+    x = run.training.curriculum.view.inputs
+    assert torch.equal(load_trained(tmp_path).predict(x), run.training.model(x))
     assert read_record(tmp_path).fields["format"] == 1
     assert yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))["model"]["grid_size"] == 4

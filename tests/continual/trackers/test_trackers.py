@@ -304,11 +304,11 @@ def follow_elsewhere(folder: Path, mode: str, **streams: Any) -> "subprocess.Pop
     """A tracked run in a process of its own, which tells whether it imported wandb."""
     code = (
         "import logging, sys; from pathlib import Path; logging.basicConfig(format='%(name)s %(message)s')\n"
-        "from test_trackers import WandbTracker, follow\n"
+        "from tests.continual.trackers.test_trackers import WandbTracker, follow\n"
         f"tracker = WandbTracker({mode!r}); follow(tracker, Path({str(folder)!r})); tracker.abort()\n"
         "print('wandb' in sys.modules)"
     )
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    path = str(ROOT)
     # fonts would be searched anew, and the finding kept, in an empty home
     environment = {**os.environ, "PYTHONPATH": path, "MPLCONFIGDIR": str(folder.parent / "matplotlib")}
     return subprocess.Popen([sys.executable, "-c", code], env=environment, text=True, **streams)
@@ -573,7 +573,7 @@ tracker.finish(t.record(folder), {})
 )
 def test_killed_while_the_tracker_ends_is_completed(tmp_path: Path, moment: int) -> None:
     write_curves(tmp_path)
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    path = str(ROOT)
     environment = {**os.environ, "PYTHONPATH": path, "MPLCONFIGDIR": str(tmp_path / "matplotlib")}
     command = [sys.executable, "-c", KILLER, str(tmp_path), str(moment)]
     subprocess.run(command, env=environment, capture_output=True, timeout=60)
@@ -641,10 +641,10 @@ def test_broken_installation_is_one_warning(tmp_path: Path, error: str) -> None:
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text(f"raise {error}")
     code = (
-        "import sys; from pathlib import Path; import test_trackers as t\n"
+        "import sys; from pathlib import Path; import tests.continual.trackers.test_trackers as t\n"
         f"sys.path.insert(0, {str(broken.parent)!r}); t.whole(t.WandbTracker(), Path({str(tmp_path / 'run')!r}))"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
     assert len(done.stderr.splitlines()) == 1
