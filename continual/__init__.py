@@ -1,9 +1,9 @@
 """How tasks are learned one after the other, and how that is judged.
 
 At this level what a reader must know: a `run` from its parts to its record, the `metrics` of forgetting, what the suite
-asks of `models`, and the protocol by which training is extended (`extension`). In rooms: `training` holds the loop,
-`optimizers`, `strategies` and `adaptations` take part in it, `records` keeps what it leaves behind, `trackers` follow
-it, and `reports` and `figures` are made of records.
+asks of `models`, the protocol by which training is extended (`extension`), and how it is stopped (`stopping`). In
+rooms: `training` holds the loop; `optimizers`, `strategies` and `adaptations` take part in it; `records` keeps what it
+leaves behind; `trackers` follow it; `reports` and `figures` are made of records.
 """
 
 import sys

@@ -221,7 +221,7 @@ class Training:
         penalty: added to the loss; the optimizer begins anew where it comes or goes.
         observers: trackers, probes, progress lines; told of every evaluation, also of those before a resumption.
         checkpoint: what to write while running, and to go on from if it is there.
-        stop: asked after each step for the signal that came, if any, see `continual.training.stopping`.
+        stop: asked after each step for the signal that came, if any, see `continual.stopping`.
 
     Raises:
         ValueError: model and curriculum do not fit together.

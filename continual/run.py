@@ -37,12 +37,12 @@ from continual.records.record import (
 )
 from continual.records.states import note_failure
 from continual.records.versions import code_differences, code_version, package_versions
+from continual.stopping import StopSignals
 from continual.trackers.progress import Progress
 from continual.trackers.tracker import Clocked, RunInfo, Tracker, tracking_ended
 from continual.training.evaluation import baseline_rmse
 from continual.training.history import History
 from continual.training.loop import train
-from continual.training.stopping import StopSignals
 from tasks import Curriculum
 
 log = logging.getLogger(__name__)

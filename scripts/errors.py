@@ -8,6 +8,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from importlib.resources import files
 from typing import Any, TextIO
 
 from hydra import compose, initialize_config_module
@@ -207,8 +208,6 @@ def _experiments() -> tuple[str, ...]:
 
 def _listed(group: str) -> list[Any]:
     """What lies in the folder of a config group; nothing if there is no such."""
-    from importlib.resources import files
-
     folder = files("conf").joinpath(group)
     return list(folder.iterdir()) if folder.is_dir() else []
 

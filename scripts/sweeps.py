@@ -1,6 +1,6 @@
 """Runs of a sweep: all checked before the first one starts, each kept from ending the others, and none left over."""
 
-__all__ = ["SWEEP", "check_sweep", "finish_sweep", "one_of_many", "set_threads", "sweep_of"]
+__all__ = ["SWEEP", "begin_sweep", "check_sweep", "finish_sweep", "one_of_many", "set_threads", "sweep_of"]
 
 import os
 import sys
@@ -9,8 +9,9 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
 from hydra import compose
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
@@ -20,12 +21,17 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from continual.training.stopping import Stopped, is_orphan
+from continual.records.listing import Entry, add_entry, begin_list, read_list
+from continual.records.lock import is_locked
+from continual.records.record import is_done
+from continual.records.states import note_failure, run_state
+from continual.run import BusyError, execute
+from continual.stopping import Stopped, is_orphan
+from scripts.config import build_run, check_places, entry_of, experiment_folder, plain, try_parts
+from scripts.effects import chosen_keys, without_effect
 from scripts.errors import explain
+from scripts.forecast import Forecast
 from scripts.schema import MOST_THREADS, ConfigError
-
-if TYPE_CHECKING:
-    from continual.records.listing import Entry
 
 _OF_THE_SWEEP = ("experiment_name", "name", "results", "report", "hydra", "tracker", "threads", "rerun")
 
@@ -42,7 +48,7 @@ def sweep_of(config: DictConfig) -> str:
     return " ".join([*swept, "|", *config.hydra.overrides.task])
 
 
-def check_sweep(config: DictConfig) -> "tuple[list[Entry], list[str]]":
+def check_sweep(config: DictConfig) -> tuple[list[Entry], list[str]]:
     """Composes each run and builds it, for one seed, of a basic sweep; other sweepers choose their runs as they go.
 
     Of `MANY` runs or more, only so many that every value of every axis has been in one.
@@ -54,11 +60,6 @@ def check_sweep(config: DictConfig) -> "tuple[list[Entry], list[str]]":
     Raises:
         ConfigError: what is wrong with a run, and which one it is.
     """
-    from continual.records.record import is_done
-    from scripts.config import check_places, entry_of, plain, try_parts
-    from scripts.effects import chosen_keys, without_effect
-    from scripts.forecast import Forecast
-
     check_places(config.hydra)
     if Path(str(config.hydra.sweep.dir)) != Path(str(config.results)) / str(config.experiment_name):
         raise ConfigError(
@@ -116,8 +117,6 @@ def check_sweep(config: DictConfig) -> "tuple[list[Entry], list[str]]":
 
 def set_threads(config: DictConfig) -> None:
     """As many threads as the config says; what it may say is checked with the rest of it."""
-    import torch
-
     wanted = config.get("threads")
     number = wanted if isinstance(wanted, int) else 1
     torch.set_num_threads(number if 0 < number <= MOST_THREADS else 1)
@@ -128,27 +127,41 @@ def one_of_many(config: DictConfig, number: int) -> None:
     _attempt(config, wait=False, number=number)
 
 
-def finish_sweep(experiment: Path) -> None:
+def begin_sweep(config: DictConfig) -> list[str]:
+    """Checks a sweep, lists its runs, and tells them which sweep they belong to.
+
+    Returns:
+        Lines to say, see `check_sweep`.
+
+    Raises:
+        ConfigError: see `check_sweep`.
+    """
+    entries, lines = check_sweep(config)
+    begin_list(experiment_folder(config), sweep_of(config), entries)
+    os.environ[SWEEP] = sweep_of(config)
+    return lines
+
+
+def finish_sweep(config: DictConfig) -> bool:
     """Waits for the runs of the sweep that other processes are at, and trains those that were left by them.
 
-    Args:
-        experiment: results/<experiment>.
+    Returns:
+        Whether all its runs are done.
     """
-    from continual.records.listing import read_list
-    from continual.records.lock import is_locked
-    from continual.records.states import run_state
-
+    experiment = experiment_folder(config)
+    begin_list(experiment, sweep_of(config))  # another one may have begun there meanwhile
     for entry in read_list(experiment):
         folder = experiment / entry.folder
         if run_state(folder) in ("done", "failed") and not is_locked(folder):  # a finished one may be trained again
             continue
         before: Any = HydraConfig.instance().cfg
         try:
-            config = compose("train", overrides=list(entry.overrides), return_hydra_config=True)
-            HydraConfig.instance().set_config(config)
-            _attempt(config, wait=True)
+            alone = compose("train", overrides=list(entry.overrides), return_hydra_config=True)
+            HydraConfig.instance().set_config(alone)
+            _attempt(alone, wait=True)
         finally:
             HydraConfig.instance().cfg = before
+    return all(run_state(experiment / entry.folder) == "done" for entry in read_list(experiment))
 
 
 def _attempt(config: DictConfig, *, wait: bool, number: int | None = None) -> None:
@@ -159,11 +172,6 @@ def _attempt(config: DictConfig, *, wait: bool, number: int | None = None) -> No
         wait: whether to wait for another process that has it.
         number: its place in the sweep, whose list it is added to; None where the list has it.
     """
-    from continual.records.listing import add_entry, read_list
-    from continual.records.states import note_failure
-    from continual.run import BusyError, execute
-    from scripts.config import build_run, entry_of, experiment_folder, plain
-
     set_threads(config)
     experiment = experiment_folder(config)
     folder: Path | None = None

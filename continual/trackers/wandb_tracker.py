@@ -19,6 +19,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from PIL import Image
 
 from continual.metrics import summarize
 from continual.records.files import replace_file
@@ -167,7 +168,6 @@ class WandbTracker(Tracker):
         ]
         with self._surviving() as run:
             import wandb
-            from PIL import Image
 
             pictures = {name: io.BytesIO() for name in figures}
             for name, draw in figures.items():

@@ -1,12 +1,10 @@
-"""How a stack of members learns a curriculum: the loop, one step of it, evaluations, and how it is stopped."""
+"""How a stack of members learns a curriculum: the loop, one step of it, evaluations."""
 
 __all__ = [
     "Errors",
     "Evaluator",
     "History",
     "Settings",
-    "StopSignals",
-    "Stopped",
     "Training",
     "TrainingStep",
     "baseline_rmse",
@@ -20,4 +18,3 @@ from continual.training.evaluation import Errors, Evaluator, baseline_rmse
 from continual.training.history import History
 from continual.training.loop import check_members, make_optimizer, train
 from continual.training.stepping import TrainingStep
-from continual.training.stopping import Stopped, StopSignals

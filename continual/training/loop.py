@@ -15,10 +15,10 @@ from torch.optim import Optimizer
 
 from continual.extension import Extension, MakeOptimizer, Moment, Training, hooks
 from continual.models import StackedModel, parameter_counts, some_of, trainable
+from continual.stopping import Stopped
 from continual.training.evaluation import Evaluator
 from continual.training.history import History
 from continual.training.stepping import TrainingStep
-from continual.training.stopping import Stopped
 
 log = logging.getLogger(__name__)
 

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from hydra import compose, initialize_config_module
 from numpy.typing import NDArray
 
 from continual.models import parameter_counts
+from continual.training import train
 from scripts.benchmark.cases import Case, networks
 from scripts.benchmark.peers import Peer
 from scripts.benchmark.timing import Job, network_job, paired
+from scripts.config import build_parts, plain
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,6 @@ def five_peaks(peers: Sequence[str], rounds: int = 3, steps: int = 100) -> Itera
     Yields:
         Contender, median seconds of all its seeds together, final test RMSE.
     """
-    from hydra import compose, initialize_config_module
-
-    from continual.training import train
-    from scripts.config import build_parts, plain
-
     torch.set_num_threads(1)
     finals: dict[str, float] = {}
 

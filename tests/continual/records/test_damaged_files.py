@@ -14,8 +14,8 @@ from continual.records.record import Record, is_done, read_record
 from continual.records.states import failure, run_state
 from continual.records.versions import package_versions
 from continual.run import BusyError, execute
+from continual.stopping import Stopped
 from continual.trackers.tracker import Tracker
-from continual.training.stopping import Stopped
 from tests.short_runs import CONFIGS, compare, listing, short_run
 
 NAME = "adam"

@@ -21,7 +21,7 @@ from continual.records.checkpoint import Checkpoint
 from continual.records.files import UnusableFileError, load_checked, remove_partials, replace_file, save_checked
 from continual.records.lock import FolderLock, is_locked
 from continual.records.versions import code_version, differences, package_versions
-from continual.training.stopping import PARENT, Stopped, StopSignals
+from continual.stopping import PARENT, Stopped, StopSignals
 
 STATE = {"weights": torch.arange(40.0), "nested": {"step": 3, "list": [1.5, None, "x"]}}
 
@@ -240,7 +240,7 @@ def test_an_error_is_not_hidden_by_a_signal() -> None:
 def test_a_worker_stops_when_its_parent_is_gone() -> None:
     code = (
         "import os, sys, time\n"
-        "from continual.training.stopping import StopSignals\n"
+        "from continual.stopping import StopSignals\n"
         "with StopSignals() as stop:\n"
         "    print(stop(), flush=True)\n"
         "    while stop() is None: time.sleep(0.01)\n"

@@ -13,7 +13,7 @@ import pytest
 
 from continual.records.files import load_checked
 from continual.run import execute
-from continual.training.stopping import Stopped
+from continual.stopping import Stopped
 from tests.short_runs import CONFIGS, compare, listing, short_run
 
 _EVENTS = ((os, "replace"), (os, "fsync"), (os, "unlink"), (Path, "write_bytes"), (Path, "unlink"), (Path, "mkdir"))

@@ -13,8 +13,8 @@ import pytest
 from continual.records.record import done_at, read_record
 from continual.records.versions import code_differences, own_sources
 from continual.run import execute
+from continual.stopping import Stopped
 from continual.trackers.tracker import Tracker
-from continual.training.stopping import Stopped
 from scripts.config import _identity, _named_code, plain
 from tests.scripts.test_sweeps import ROOT, SHORT
 from tests.short_runs import compare, short_run

@@ -1,0 +1,40 @@
+"""What `scripts.train` does with a composed config; imported when there is one, since that takes a second."""
+
+__all__ = ["train_one"]
+
+import sys
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from continual.reports.structure import outcome
+from continual.reports.tables import text_table
+from continual.run import execute, save_summary
+from scripts.config import build_run
+from scripts.effects import chosen_keys, without_effect
+from scripts.errors import explain
+from scripts.sweeps import one_of_many, set_threads
+
+
+def train_one(config: DictConfig) -> None:
+    """One run, alone or of a sweep: builds it, trains it or finds its record, and shows the result of a lonely one."""
+    hydra: Any = HydraConfig.get()
+    if hydra.mode == RunMode.MULTIRUN:
+        one_of_many(config, int(hydra.job.num))
+        return
+    set_threads(config)
+    try:
+        ready = build_run(config)
+        for line in without_effect(ready.info.config, chosen_keys(hydra.overrides.task)):
+            print(line)
+        record = execute(ready)
+        became = outcome(record)
+        parts = ["", text_table([record]), *([became, ""] if became else [""]), f"figure: {save_summary(record)}"]
+        print("\n".join(parts))
+    except Exception as error:  # here, since Hydra would add a line of its own
+        message = explain(error, sys.argv[1:])
+        if message is None:
+            raise
+        sys.exit(f"error: {message}")
