@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
-from scripts.schema import ConfigError
+from scripts.config.schema import ConfigError
 
 
 def check_packages() -> None:

@@ -8,9 +8,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from scripts.config import Parts, build_parts
-from scripts.needs import vast
-from scripts.schema import ConfigError
+from scripts.config.needs import vast
+from scripts.config.parts import Parts, build_parts
+from scripts.config.schema import ConfigError
 
 _NEVER = {"model.engine", "model._target_", "curriculum._target_"}
 """What is not asked about: how splines are computed is documented to change no result."""

@@ -18,7 +18,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from scripts.schema import ConfigError, nearest, settings
+from scripts.config.schema import ConfigError, nearest, settings
 
 _GROUPS = ("model", "curriculum", "optimizer", "strategy", "adaptation", "penalty", "tracker", "experiment")
 

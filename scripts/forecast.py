@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from continual.training.loop import make_optimizer
+from continual.optimizers.making import make_optimizer
 from continual.training.stepping import TrainingStep
-from scripts.config import build_parts
-from scripts.needs import Needs, shown_bytes
+from scripts.config.needs import Needs, shown_bytes
+from scripts.config.parts import build_parts
 
 _LOOK = 5.0
 """Seconds of measuring, about: runs after that are taken to be like those before."""

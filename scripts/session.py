@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from continual.reports.structure import outcome
 from continual.reports.tables import text_table
 from continual.run import execute, save_summary
-from scripts.config import build_run
+from scripts.config.run import build_run
 from scripts.effects import chosen_keys, without_effect
 from scripts.errors import explain
 from scripts.sweeps import one_of_many, set_threads

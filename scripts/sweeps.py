@@ -27,11 +27,13 @@ from continual.records.record import is_done
 from continual.records.states import note_failure, run_state
 from continual.run import BusyError, execute
 from continual.stopping import Stopped, is_orphan
-from scripts.config import build_run, check_places, entry_of, experiment_folder, plain, try_parts
+from scripts.config.composed import check_places, entry_of, experiment_folder, plain
+from scripts.config.parts import try_parts
+from scripts.config.run import build_run
+from scripts.config.schema import MOST_THREADS, ConfigError
 from scripts.effects import chosen_keys, without_effect
 from scripts.errors import explain
 from scripts.forecast import Forecast
-from scripts.schema import MOST_THREADS, ConfigError
 
 _OF_THE_SWEEP = ("experiment_name", "name", "results", "report", "hydra", "tracker", "threads", "rerun")
 

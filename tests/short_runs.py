@@ -13,7 +13,8 @@ from continual.models import parameter_counts
 from continual.records.record import Record
 from continual.run import Run
 from continual.trackers.tracker import RunInfo, Tracker
-from scripts.config import build_parts, plain
+from scripts.config.composed import plain
+from scripts.config.parts import build_parts
 
 _SHORT = [
     "seeds=2",

@@ -1,9 +1,10 @@
 """What a result was computed with: versions of packages, and which code of this project."""
 
-__all__ = ["code_differences", "code_version", "differences", "own_sources", "package_versions"]
+__all__ = ["code_differences", "code_version", "differences", "hardware", "own_sources", "package_versions"]
 
 import ast
 import hashlib
+import os
 import platform
 import subprocess
 import sysconfig
@@ -14,8 +15,10 @@ from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import Any
 
+import torch
+
 _PACKAGES = ("kan-continual", "torch", "numpy", "scipy", "numba", "hydra-core", "wandb")
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 _SOURCES = ("continual", "kan", "mlp_baselines", "tasks")
 """What can change a result; scripts and configs only choose among it."""
 
@@ -155,3 +158,15 @@ def code_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[
     if old is not None:
         found += [f"other code in {name}" for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     return found
+
+
+def hardware(device: torch.device) -> str:
+    """What computes on a device, in words: the graphics card, or the processor and how many cores."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    name = platform.processor() or platform.machine()
+    table = Path("/proc/cpuinfo")
+    if table.is_file():
+        lines = (line for line in table.read_text(encoding="utf-8").splitlines() if line.startswith("model name"))
+        name = next(lines, f": {name}").partition(":")[2].strip()
+    return f"{name}, {os.cpu_count()} cores"

@@ -8,13 +8,11 @@ __all__ = [
     "Training",
     "TrainingStep",
     "baseline_rmse",
-    "check_members",
-    "make_optimizer",
     "train",
 ]
 
 from continual.extension import Settings, Training
 from continual.training.evaluation import Errors, Evaluator, baseline_rmse
 from continual.training.history import History
-from continual.training.loop import check_members, make_optimizer, train
+from continual.training.loop import train
 from continual.training.stepping import TrainingStep

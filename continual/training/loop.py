@@ -1,6 +1,6 @@
 """The training loop: M members through T tasks, with any optimizer, resumable bit for bit."""
 
-__all__ = ["check_members", "make_optimizer", "train"]
+__all__ = ["train"]
 
 import logging
 import time
@@ -10,61 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor, nn
-from torch.optim import Optimizer
+from torch import Generator, Tensor
 
-from continual.extension import Extension, MakeOptimizer, Moment, Training, hooks
-from continual.models import StackedModel, parameter_counts, some_of, trainable
+from continual.extension import Extension, Moment, Training, hooks
+from continual.models import parameter_counts, some_of
+from continual.optimizers.making import make_optimizer
 from continual.stopping import Stopped
 from continual.training.evaluation import Evaluator
 from continual.training.history import History
 from continual.training.stepping import TrainingStep
 
 log = logging.getLogger(__name__)
-
-
-def make_optimizer(make: MakeOptimizer, model: StackedModel) -> Optimizer:
-    """The optimizer over the trainable parameters.
-
-    Raises:
-        ValueError: nothing to train, or a learning rate that is not positive.
-    """
-    parameters = trainable(model)
-    if not parameters:
-        raise ValueError("nothing to train: every parameter of the model is frozen")
-    optimizer = make(parameters)
-    for group in optimizer.param_groups:
-        if not 0.0 < float(group.get("lr", 1.0)) < float("inf"):
-            raise ValueError(f"the learning rate must be positive and finite, got lr={group['lr']}")
-    return optimizer
-
-
-def check_members(make: MakeOptimizer) -> None:
-    """Tries an optimizer that is not of this suite on a stack and on its members alone.
-
-    Raises:
-        ValueError: it mixes members, as norms over whole parameters do, or takes no such gradients.
-    """
-    generator = Generator().manual_seed(0)
-    start, *gradients = torch.randn(4, 2, 4, 3, dtype=torch.float64, generator=generator)
-
-    def stepped(members: slice) -> Tensor:
-        parameter = nn.Parameter(start[members].clone())
-        optimizer = make([parameter])
-        for gradient in gradients:
-            parameter.grad = gradient[members].clone()
-            optimizer.step()
-        return parameter.detach()
-
-    kind = type(make([nn.Parameter(start.clone())]))
-    if kind.__module__.partition(".")[0] == __name__.partition(".")[0]:
-        return
-    try:
-        together, alone = stepped(slice(None)), torch.cat([stepped(slice(0, 1)), stepped(slice(1, 2))])
-    except (TypeError, RuntimeError) as error:
-        raise ValueError(f"{kind.__name__} can't train a stack of members: {str(error).splitlines()[0]}") from error
-    if not torch.allclose(together, alone, rtol=1e-9, atol=1e-12):
-        raise ValueError(f"{kind.__name__} mixes members: what one seed computes would depend on the others")
 
 
 def _batch(inputs: Tensor, targets: Tensor, size: int | None, generators: Sequence[Generator]) -> tuple[Tensor, Tensor]:

@@ -24,12 +24,5 @@ from kan.pruning.in_place import prune_in_place
 from kan.pruning.paths import connected, node_counts, strongest_paths
 from kan.pruning.portraits import portrait
 from kan.pruning.removal import PrunedMember, PruningMeasure, PruningReport, prune, shapes
-from kan.pruning.sparsity import (
-    EdgeScores,
-    Measure,
-    SparsityPenalty,
-    edge_l1,
-    edge_scores,
-    edge_std,
-    share_entropy,
-)
+from kan.pruning.sizes import EdgeScores, edge_l1, edge_scores, edge_std
+from kan.pruning.sparsity import Measure, SparsityPenalty, share_entropy

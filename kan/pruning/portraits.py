@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kan.edge_layer import EdgeLayer, LayeredNetwork
-from kan.pruning.sparsity import PIECE, edge_l1
+from kan.pruning.sizes import PIECE, edge_l1
 
 Portrait = dict[str, NDArray[Any]]
 """Arrays by name: `edge_x_0`, `edge_y_0`, `edge_l1_0`, `edge_live_0`, and so on for every layer."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from kan.edge_layer import EdgeLayer, LayeredNetwork, Network
 from kan.members import pick, stacked_input
 from kan.pruning.paths import connected, node_counts, strongest_paths
-from kan.pruning.sparsity import EdgeScores, edge_scores, network_of_edges
+from kan.pruning.sizes import EdgeScores, edge_scores, network_of_edges
 
 PruningMeasure = Literal["l1", "std", "attribution"]
 

@@ -17,7 +17,8 @@ from continual.training import train
 from scripts.benchmark.cases import Case, networks
 from scripts.benchmark.peers import Peer
 from scripts.benchmark.timing import Job, network_job, paired
-from scripts.config import build_parts, plain
+from scripts.config.composed import plain
+from scripts.config.parts import build_parts
 
 
 @dataclass(frozen=True)

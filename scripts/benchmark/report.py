@@ -1,9 +1,8 @@
 """What a benchmark leaves behind: a CSV of all times, tables for reading, and a figure."""
 
-__all__ = ["grid_figure", "hardware", "tables", "write_csv"]
+__all__ = ["grid_figure", "machine", "tables", "write_csv"]
 
 import csv
-import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,23 +13,18 @@ from matplotlib.figure import Figure
 
 from continual.figures.parts.style import GREY, PALETTES, SPARE, panel, sheet, styled, write
 from continual.records.files import replace_file
+from continual.records.versions import hardware
 from scripts.benchmark.comparison import Row
 from scripts.benchmark.timing import ratio
 
 _DENSE, _OURS, _MLP = "Cox–de Boor", "KAN", "MLP"
 
 
-def hardware(device: torch.device) -> str:
-    """Processor, cores and versions in one line."""
-    if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
-    else:
-        name = platform.processor() or platform.machine()
-        cpuinfo = Path("/proc/cpuinfo")
-        if cpuinfo.is_file():
-            lines = cpuinfo.read_text().splitlines()
-            name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
-        name = f"{name}, {os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}"
+def machine(device: torch.device) -> str:
+    """What a run says of the machine, and the versions, in one line."""
+    name = hardware(device)
+    if device.type == "cpu":
+        name = f"{name}, {torch.backends.cpu.get_cpu_capability()}"
     return f"{name}; torch {torch.__version__.partition('+')[0]}, Python {platform.python_version()}"
 
 

@@ -15,7 +15,7 @@ from scripts.benchmark.cases import Case, networks
 from scripts.benchmark.comparison import Row, compare, five_peaks
 from scripts.benchmark.memory import check_memory, least_memory, peak_memory
 from scripts.benchmark.peers import Peer
-from scripts.benchmark.report import grid_figure, hardware, tables, write_csv
+from scripts.benchmark.report import grid_figure, machine, tables, write_csv
 from scripts.benchmark.timing import STAGES
 
 _FIGURE = Case((4, 32, 32, 1), 5, 1024)
@@ -36,7 +36,7 @@ def run(options: Namespace, cases: Sequence[Case], memory: Sequence[Case]) -> No
     cases = [replace(case, batch=options.batch or case.batch) for case in dict.fromkeys(cases)]
     check_memory([*cases, *memory], max(options.members), dtype)
     options.output.mkdir(parents=True, exist_ok=True)  # rather now than after all that work
-    device_name = hardware(device)
+    device_name = machine(device)
     print(device_name)
     settings = {"dtype": dtype, "device": device}
     if options.quick:

@@ -14,7 +14,8 @@ from continual.strategies import FineTune
 from continual.training.loop import train
 from kan import KAN
 from mlp_baselines import MLP
-from scripts.config import build_parts, plain
+from scripts.config.composed import plain
+from scripts.config.parts import build_parts
 from tasks import gaussian_peaks
 from tasks.sampling import generators_from
 

@@ -22,7 +22,8 @@ from kan import KAN, RBFKAN, ChebyshevKAN, FourierKAN, KANLayer
 from kan.edge_network import EdgeNetwork
 from kan.engines import spline_sum
 from kan.pruning.removal import prune
-from kan.pruning.sparsity import SparsityPenalty, edge_l1, edge_std
+from kan.pruning.sizes import edge_l1, edge_std
+from kan.pruning.sparsity import SparsityPenalty
 from kan.symbolic.conversion import symbolify
 from kan.symbolic.edges import edge_samples
 from mlp_baselines import MLP, SplineMLP

@@ -7,8 +7,9 @@ from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from continual.models import parameter_counts
-from scripts.config import _identity, build_parts, plain
-from scripts.schema import ConfigError, nearest
+from scripts.config.composed import identity, plain
+from scripts.config.parts import build_parts
+from scripts.config.schema import ConfigError, nearest
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -161,11 +162,11 @@ def test_stages_have_the_settings_of_the_optimizers_alone_and_can_be_set() -> No
 
 
 def test_identity() -> None:
-    base = _identity(values())
+    base = identity(values())
     for same in ("tracker=none", "results=elsewhere", "name=other", "experiment_name=other", "seeds=[0]"):
-        assert _identity(values(same)) == base, same
+        assert identity(values(same)) == base, same
     for other in ("seeds=2", "dtype=float64", "model.grid_size=6", "training.steps=3", "strategy=cumulative"):
-        assert _identity(values(other)) != base, other
+        assert identity(values(other)) != base, other
 
 
 def test_nearest_names() -> None:

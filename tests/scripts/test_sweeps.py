@@ -19,8 +19,8 @@ from continual.records.files import UnusableFileError
 from continual.records.listing import Entry, add_entry, begin_list, read_list, read_sweep
 from continual.records.record import read_record
 from scripts.command import completed, train_command
-from scripts.config import _identity, plain, shortest
-from scripts.schema import ConfigError
+from scripts.config.composed import identity, plain, shortest
+from scripts.config.schema import ConfigError
 from scripts.sweeps import check_sweep
 from tests.synthetic import write_run
 
@@ -194,7 +194,7 @@ def test_cases_alone_are_the_runs_of_their_experiment(experiment) -> None:
     with initialize_config_module("conf", version_base="1.3"):
         inside = plain(compose("train", jobs[-1]))
         alone = plain(compose("train", _without_mode(completed([*cases, *others]))))
-    assert _identity(alone) == _identity(inside)
+    assert identity(alone) == identity(inside)
     assert alone["experiment_name"] == inside["experiment_name"] == experiment
 
 
@@ -207,7 +207,7 @@ def test_every_case_alone_has_the_identity_that_it_has_in_its_experiment(experim
         with initialize_config_module("conf", version_base="1.3"):
             inside = plain(compose("train", job))
             alone = plain(compose("train", _without_mode(completed([*cases, *others]))))
-        assert _identity(alone) == _identity(inside)
+        assert identity(alone) == identity(inside)
 
 
 def test_several_cases_are_the_sweep_over_them() -> None:

@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_module
 
 from continual.records.listing import read_sweep
 from continual.records.record import read_record
-from scripts.config import plain
+from scripts.config.composed import plain
 from scripts.effects import chosen_keys, without_effect
 
 ROOT = Path(__file__).parents[2]

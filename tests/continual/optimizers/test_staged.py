@@ -11,11 +11,12 @@ from continual.extension import Settings, Training
 from continual.optimizers.adam import Adam
 from continual.optimizers.lbfgs import LBFGS
 from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
+from continual.optimizers.making import make_optimizer
 from continual.optimizers.staged import Staged
 from continual.records.checkpoint import Checkpoint
 from continual.records.files import load_checked
 from continual.strategies import FineTune
-from continual.training.loop import make_optimizer, train
+from continual.training.loop import train
 from continual.training.stepping import TrainingStep
 from kan import KAN
 from tasks import gaussian_peaks

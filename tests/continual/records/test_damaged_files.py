@@ -149,7 +149,7 @@ def test_the_states_of_a_run(tmp_path, monkeypatch) -> None:
         raise RuntimeError("out of\nsomething")
 
     with monkeypatch.context() as patch:
-        patch.setattr("continual.run.train", fail)
+        patch.setattr("continual.run.execution.train", fail)
         with pytest.raises(RuntimeError):
             execute(short_run(folder, CONFIGS[NAME]))
     assert run_state(folder) == "failed"

@@ -273,9 +273,9 @@ def test_a_worker_stops_when_its_parent_is_gone() -> None:
 
 
 def test_a_log_that_was_removed_comes_back(tmp_path) -> None:
-    from continual.run import _log_file
+    from continual.run.logs import log_file
 
-    with _log_file(tmp_path / "run" / "log.txt"):
+    with log_file(tmp_path / "run" / "log.txt"):
         logging.getLogger("continual.x").info("one")
         (tmp_path / "run" / "log.txt").unlink()
         (tmp_path / "run").rmdir()

@@ -15,7 +15,7 @@ from continual.records.versions import code_differences, own_sources
 from continual.run import execute
 from continual.stopping import Stopped
 from continual.trackers.tracker import Tracker
-from scripts.config import _identity, _named_code, plain
+from scripts.config.composed import identity, named_code, plain
 from tests.scripts.test_sweeps import ROOT, SHORT
 from tests.short_runs import compare, short_run
 
@@ -78,7 +78,7 @@ def test_names_of_code_are_found_wherever_they_stand() -> None:
         "penalty": {"f": {"_target_": "hydra.utils.get_method", "path": "c.f"}},
         "seeds": [1, 2],
     }
-    assert _named_code(node) == {"a.Model", "b.Layer", "hydra.utils.get_method", "c.f"}
+    assert named_code(node) == {"a.Model", "b.Layer", "hydra.utils.get_method", "c.f"}
 
 
 def test_a_finished_run_is_trained_again_where_it_is_asked_for(tmp_path, caplog) -> None:
@@ -163,4 +163,4 @@ def test_the_key_is_no_part_of_a_runs_identity() -> None:
 
     with initialize_config_module("conf", version_base="1.3"):
         values = [plain(compose("train", [f"rerun={value}"])) for value in ("true", "false")]
-    assert _identity(values[0]) == _identity(values[1])
+    assert identity(values[0]) == identity(values[1])

@@ -10,10 +10,11 @@ from continual.extension import Settings, Training
 from continual.metrics import forgetting
 from continual.models import parameter_counts
 from continual.optimizers.lbfgs import LBFGS
+from continual.optimizers.making import check_members, make_optimizer
 from continual.records.checkpoint import Checkpoint
 from continual.strategies import Cumulative, FineTune
 from continual.training.evaluation import Evaluator, baseline_rmse
-from continual.training.loop import check_members, make_optimizer, train
+from continual.training.loop import train
 from kan import KAN
 from mlp_baselines import MLP
 from tasks import gaussian_peaks, toy_regions

@@ -179,7 +179,7 @@ def test_pieces_do_not_change_a_portrait(monkeypatch: pytest.MonkeyPatch) -> Non
     model, x = network([3, 5, 2], members=2), rand(2, 31, 3)
     whole = portrait(model, x)
     monkeypatch.setattr(kan.pruning.portraits, "PIECE", 64)
-    monkeypatch.setattr("kan.pruning.sparsity.PIECE", 64)
+    monkeypatch.setattr("kan.pruning.sizes.PIECE", 64)
     parts = portrait(model, x)
     for name, array in whole.items():
         np.testing.assert_allclose(parts[name], array, rtol=1e-5, atol=1e-6)

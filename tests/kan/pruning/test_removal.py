@@ -11,7 +11,8 @@ from kan import KAN
 from kan.edge_network import EdgeNetwork
 from kan.pruning.paths import connected, node_counts, strongest_paths
 from kan.pruning.removal import prune, shapes
-from kan.pruning.sparsity import SparsityPenalty, edge_scores
+from kan.pruning.sizes import edge_scores
+from kan.pruning.sparsity import SparsityPenalty
 from kan.symbolic.edges import SymbolicEdges
 from kan.symbolic.functions import find_function
 from kan.variants import RBFKAN, ChebyshevKAN

@@ -7,11 +7,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-import kan.pruning.sparsity as sparsity
+import kan.pruning.sizes as sparsity
 from kan import KAN, KANLayer
 from kan.edge_layer import EdgeLayer
 from kan.edge_network import EdgeNetwork
-from kan.pruning.sparsity import SparsityPenalty, edge_l1, edge_scores, edge_std, share_entropy
+from kan.pruning.sizes import edge_l1, edge_scores, edge_std
+from kan.pruning.sparsity import SparsityPenalty, share_entropy
 from kan.symbolic.edges import SymbolicEdges
 from kan.symbolic.functions import find_function
 from kan.variants import ChebyshevLayer, RBFLayer

@@ -19,7 +19,7 @@ from continual.adaptations import Adaptation
 from continual.extension import Settings
 from continual.models import StackedModel, trainable
 from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
-from scripts.schema import ConfigError
+from scripts.config.schema import ConfigError
 from tasks import Curriculum
 
 _A_MEMBER = 20_000

@@ -1,0 +1,197 @@
+"""A composed config in plain containers, checked, and what identifies it: hash, folder, label, place in a sweep."""
+
+__all__ = [
+    "check_places",
+    "entry_of",
+    "experiment_folder",
+    "folder_name",
+    "identity",
+    "label",
+    "named_code",
+    "plain",
+    "shortest",
+    "swept_values",
+]
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from continual.records.listing import Entry
+from scripts.config.needs import check_seeds
+from scripts.config.schema import ConfigError, check_config
+from tasks.functions import target_function
+
+WITHOUT_EFFECT = ("experiment_name", "name", "report", "rerun", "results", "sweep", "tracker", "values")
+"""Keys that can't change a run's result, and so are not part of its identity."""
+
+_KNOWN_AS = {
+    "continual.adaptations.DomainExtension": "continual.adaptation.DomainExtension",
+    "continual.adaptations.GridSchedule": "continual.adaptation.GridSchedule",
+    "continual.adaptations.GridUpdate": "continual.adaptation.GridUpdate",
+    "continual.adaptations.Once": "continual.adaptation.Once",
+    "continual.optimizers.Adam": "continual.adam.Adam",
+    "continual.optimizers.LBFGS": "continual.lbfgs.LBFGS",
+    "continual.optimizers.LevenbergMarquardt": "continual.levenberg_marquardt.LevenbergMarquardt",
+    "continual.optimizers.Staged": "continual.staged.Staged",
+    "kan.pruning.SparsityPenalty": "kan.sparsity.SparsityPenalty",
+    "kan.pruning.prune_in_place": "kan.surgery.prune_in_place",
+    "kan.symbolic.symbolify_in_place": "kan.surgery.symbolify_in_place",
+}
+"""Names of what has moved, as they were when its first runs were made: a move of code makes no run a new one."""
+
+
+def _kan_shape(function: str) -> list[int]:
+    """Layer sizes of the KAN that the paper builds for a function by hand: `${kan_shape:exp_sin}` in a config."""
+    shape = target_function(function).kan_shape
+    if shape is None:
+        raise ValueError(f"the paper has no KAN made by hand for {function}")
+    return list(shape)
+
+
+def _steps_on(each: int, grids: Sequence[int]) -> int:
+    """Training steps for so many on each of some grids: `${steps_on:20,${values.sizes}}` in a config."""
+    return each * len(grids)
+
+
+OmegaConf.register_new_resolver("kan_shape", _kan_shape, replace=True)
+OmegaConf.register_new_resolver("steps_on", _steps_on, replace=True)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The config resolved, in plain containers, without Hydra's own node, and checked.
+
+    Raises:
+        ConfigError: see `scripts.config.schema`; also a value that is missing or refers to nothing.
+    """
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    try:
+        resolved = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).splitlines()[0]) from None
+    assert isinstance(resolved, dict)
+    values = {str(key): value for key, value in resolved.items()}
+    check_config(values)
+    if isinstance(values["seeds"], int):
+        check_seeds(values["seeds"])
+        values["seeds"] = list(range(values["seeds"]))
+    if values["device"] == "auto":
+        values["device"] = "cuda" if torch.cuda.is_available() else "cpu"
+    return values
+
+
+def identity(values: dict[str, Any]) -> str:
+    """Hash of everything that can change the result."""
+    relevant = {key: value for key, value in values.items() if key not in WITHOUT_EFFECT}
+    # how often a checkpoint is written changes nothing either
+    relevant["training"] = {k: v for k, v in values["training"].items() if k != "checkpoint_seconds"}
+    return hashlib.sha256(json.dumps(_as_known(relevant), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _as_known(node: Any) -> Any:
+    """A config with what it builds under the names that identities know."""
+    if isinstance(node, dict):
+        known = {key: _as_known(value) for key, value in node.items()}
+        if isinstance(target := known.get("_target_"), str):
+            known["_target_"] = _KNOWN_AS.get(target, target)
+        return known
+    return [_as_known(item) for item in node] if isinstance(node, list) else node
+
+
+def named_code(node: Any) -> set[str]:
+    """The dotted names of what a config builds a run from."""
+    if isinstance(node, dict):
+        target = str(node.get("_target_", ""))
+        looked_up = {str(node.get("path"))} if target.startswith("hydra.utils.get_") else set()
+        return {target, *looked_up} - {""} | {name for value in node.values() for name in named_code(value)}
+    if isinstance(node, list):
+        return {name for value in node for name in named_code(value)}
+    return set()
+
+
+def experiment_folder(config: DictConfig) -> Path:
+    """results/<experiment>."""
+    return Path(str(config.results)) / str(config.experiment_name)
+
+
+def swept_values(hydra: Any) -> dict[str, Any]:
+    """The values that were set for this run on the command line or by a sweep, by the shortest form of their keys."""
+    chosen = {}
+    for override in hydra.overrides.task:
+        key, _, text = override.lstrip("+").partition("=")
+        if not key.startswith(("experiment", "tracker", "results", "report", "sweep", "rerun")):
+            try:
+                value = OmegaConf.from_dotlist([f"value={text}"]).value  # read as YAML, as Hydra does
+            except (YAMLError, OmegaConfBaseException):  # or nearly so: a lone * or @ is a string to Hydra
+                value = text
+            chosen[key] = value if isinstance(value, int | float | str) else text
+    return dict(zip(shortest(list(chosen)), chosen.values(), strict=True))
+
+
+def shortest(keys: Sequence[str]) -> list[str]:
+    """The last parts of dotted keys, as many of them as tell each key from the others.
+
+    Example:
+        >>> shortest(["model.grid_size", "optimizer.first.lr", "optimizer.then.lr"])
+        ['grid_size', 'first.lr', 'then.lr']
+    """
+    found = []
+    for key in keys:
+        parts = key.split(".")
+        others = [f".{other}" for other in keys if other != key]
+        endings = (".".join(parts[-count:]) for count in range(1, len(parts) + 1))
+        found.append(next((end for end in endings if not any(o.endswith(f".{end}") for o in others)), key))
+    return found
+
+
+def label(values: dict[str, Any], hydra: Any, swept: dict[str, Any]) -> str:
+    """The run's name: the configured one, or the model and whatever was set on the command line."""
+    if values["name"]:
+        return str(values["name"])
+    groups = dict(hydra.runtime.choices)
+    shown = [
+        str(value) if groups.get(key) == value else f"{key}={value}"
+        for key, value in swept.items()
+        if key not in ("model", "seeds")
+    ]
+    return ", ".join([str(hydra.runtime.choices.model), *shown])
+
+
+def check_places(hydra: Any) -> None:
+    """Refuses what would make relative paths mean something else in a run than in its report.
+
+    Raises:
+        ConfigError: a change of the working directory.
+    """
+    if hydra.job.chdir:
+        raise ConfigError("hydra.job.chdir has no use here: results=… says where results go")
+
+
+def entry_of(values: dict[str, Any], hydra: Any, number: int) -> Entry:
+    """How a sweep sees one of its runs.
+
+    Args:
+        values: the run's plain config.
+        hydra: Hydra's own node of it.
+        number: its place in the sweep.
+    """
+    return Entry(
+        number=number,
+        folder=folder_name(values, hydra),
+        model=str(hydra.runtime.choices.model),
+        name=values["name"],
+        sweep={**swept_values(hydra), **values["sweep"]},
+        overrides=tuple(hydra.overrides.task),
+    )
+
+
+def folder_name(values: dict[str, Any], hydra: Any) -> str:
+    """Of a run, in its experiment's folder: the model's option and the identity."""
+    return f"{hydra.runtime.choices.model}-{identity(values)}"
