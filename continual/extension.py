@@ -22,6 +22,8 @@ adaptations, then the observers, each in the order given:
 What an extension does not override is never called, and a step without extensions costs what a step costs. Everything
 keeps the member axis: what one member computes must not depend on who else is in the stack. No method is shown test
 data.
+
+In one file: what is extended, and by what, are one subject, and half of it is said in words.
 """
 
 __all__ = ["Change", "Extension", "MakeOptimizer", "Moment", "Penalty", "Settings", "Training", "hooks"]

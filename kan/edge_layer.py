@@ -5,6 +5,8 @@ its parameters, \(\phi_{i,o}(x) = \sum_f F_{i,f}(x) \, W_{i,f,o}\), with feature
 that rest what works on any of them: sizes of edges and pruning (`kan.pruning`), formulas (`kan.symbolic`), derivatives
 in the parameters (`kan.jacobian`) and pictures (`kan.pictures`). These ask of a network only what `LayeredNetwork`
 says, and `kan.edge_network`, which offers them, stands above all of them.
+
+In one file: what a layer is, and what is asked of a network of them.
 """
 
 __all__ = ["EdgeLayer", "LayeredNetwork", "replace_tensor"]

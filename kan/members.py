@@ -1,4 +1,7 @@
-"""M members in one stack: shapes and random draws of every stacked model, and one member as an ordinary module."""
+"""M members in one stack: shapes and random draws of every stacked model, and one member as an ordinary module.
+
+In one file: the member axis, from the arguments that bring it in to the module that takes it away.
+"""
 
 __all__ = [
     "MOST_LAYERS",

@@ -17,6 +17,8 @@ end of the grid, which belongs to the grid, those of the interval to its left (a
 
 References:
     de Boor, A Practical Guide to Splines (1978), chapters IX and X.
+
+In one file: the one definition of the bases, which all engines are held to, from knots to coefficients.
 """
 
 __all__ = [

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from continual.figures.parts.style import message, styled
 from continual.records.record import Record
-from continual.reports.tables import format_value
+from continual.reports.numbers import format_value
 
 Rows = Sequence[Sequence[tuple[str, Mapping[str, Any], int]]]
 

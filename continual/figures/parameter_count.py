@@ -16,7 +16,7 @@ from continual.figures.parts.scales import round_numbers
 from continual.figures.parts.style import FAINT, PALETTES, legend, message, panel, sheet, styled, write_notes
 from continual.models import edges
 from continual.records.record import Record
-from continual.reports.tables import format_count
+from continual.reports.numbers import format_count
 
 AXES: Mapping[str, str] = {
     "width": "width N",

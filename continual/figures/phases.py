@@ -29,7 +29,7 @@ from continual.figures.parts.style import (
 from continual.figures.parts.view import View
 from continual.metrics import summarize
 from continual.records.record import Record
-from continual.reports.tables import format_count, format_interval, format_value
+from continual.reports.numbers import format_count, format_interval, format_value
 from continual.reports.wrapping import wrap_name
 
 LEFT, RIGHT, BOTTOM, GAP = 1.75, 1.05, 0.5, 0.09

@@ -26,7 +26,7 @@ from continual.figures.parts.style import (
 )
 from continual.metrics import summarize
 from continual.records.record import Record
-from continual.reports.tables import format_count, format_interval
+from continual.reports.numbers import format_count, format_interval
 from continual.reports.wrapping import shorten_name
 
 LINE, NAME = 0.36, 48

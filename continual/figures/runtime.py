@@ -30,8 +30,8 @@ from continual.figures.parts.style import (
     write_notes,
 )
 from continual.records.record import Record
+from continual.reports.numbers import format_count, format_value
 from continual.reports.pace import seconds_per_step, seconds_to
-from continual.reports.tables import format_count, format_value
 
 OWN = ("KAN", "dense KAN", "MLP")
 """Contenders of a benchmark that the records have themselves."""

@@ -13,9 +13,9 @@ from continual.figures.parts.panels import label_panel, panel_sheet, series_entr
 from continual.figures.parts.scales import error_axis, size_axis
 from continual.figures.parts.style import GREY, INK, ModelStyle, band, looks, message, styled
 from continual.records.record import Record
+from continual.reports.numbers import format_interval
 from continual.reports.scaling_law import STUCK, ScalingFit, fit_scaling
 from continual.reports.series import MEASURES, Count, Measure, Series, all_series
-from continual.reports.tables import format_interval
 
 COUNTS = {"intervals": "parameters (KANs: G an edge)", "trainable": "trained parameters"}
 SLOPE = 0.12

@@ -28,8 +28,8 @@ from continual.figures.parts.view import View
 from continual.figures.phases import draw_phase, finish, value_limits
 from continual.metrics import METRICS, summarize
 from continual.records.record import Record
+from continual.reports.numbers import format_count, format_interval
 from continual.reports.structure import outcome
-from continual.reports.tables import format_count, format_interval
 from continual.reports.wrapping import shorten_name
 
 WIDTH, LEFT, GAP = 10.9, 0.55, 0.09

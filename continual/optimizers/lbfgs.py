@@ -4,6 +4,8 @@ Nocedal & Wright, Numerical Optimization (2006), algorithm 7.5, with the setting
 `torch.optim.LBFGS`: member m of a stack takes the steps that torch's optimizer takes on that member alone. All members
 share each evaluation of the closure, and none waits for another: one that accepts a point tries its next direction in
 the very next evaluation.
+
+In one file: one step of all members, who are at different places of it.
 """
 
 __all__ = ["LBFGS"]

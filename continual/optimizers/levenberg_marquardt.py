@@ -2,6 +2,8 @@ r"""Levenberg–Marquardt for a stack of members, each with its own damping, gai
 
 For small networks and smooth targets the error that first-order and quasi-Newton methods leave is their own: their
 problem has a condition number of \(10^{12}\) and more. A step here solves the linearized problem as a whole.
+
+In one file: the method as it is read, from the linear problem to the step that is taken.
 """
 
 __all__ = ["LevenbergMarquardt"]

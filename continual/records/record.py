@@ -1,4 +1,7 @@
-"""What a run leaves behind: its folder, `record.json`, `curves.npz`, and how they are written and read."""
+"""What a run leaves behind: its folder, `record.json`, `curves.npz`, and how they are written and read.
+
+In one file: what is written stands beside how it is read.
+"""
 
 __all__ = [
     "FORMAT",

@@ -1,4 +1,7 @@
-"""From a run's folder to a model that predicts."""
+"""From a run's folder to a model that predicts.
+
+In one file: the way from a file to a prediction, with all that is refused on it.
+"""
 
 __all__ = ["Trained", "load_trained"]
 

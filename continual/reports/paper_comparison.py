@@ -12,8 +12,9 @@ import numpy as np
 from continual.metrics import summarize
 from continual.records.files import replace_file
 from continual.records.record import Record
+from continual.reports.numbers import format_count, format_value
 from continual.reports.stages import Stage, best_stage
-from continual.reports.tables import format_count, format_value, markdown_table, raw, write_csv
+from continual.reports.tables import markdown_table, raw, write_csv
 
 Paper = Mapping[str, Mapping[str, float | None]]
 """The paper's test RMSE by function and column; None where it is not known."""

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from continual.metrics import Summary, summarize
 from continual.records.files import replace_file
 from continual.records.record import Record
+from continual.reports.numbers import format_count, format_interval, format_value
 from continual.reports.series import MEASURES, Count, Measure, Series, all_series
-from continual.reports.tables import format_count, format_interval, format_value, markdown_table, raw, write_csv
+from continual.reports.tables import markdown_table, raw, write_csv
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from continual.records.files import replace_file
 from continual.records.record import Record
-from continual.reports.tables import format_value, markdown_table
+from continual.reports.numbers import format_value
+from continual.reports.tables import markdown_table
 
 
 @dataclass(frozen=True)

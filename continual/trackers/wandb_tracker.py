@@ -1,10 +1,12 @@
-"""The Weights & Biases tracker, online or offline, which no failure of its service can stop."""
+"""The Weights & Biases tracker, online or offline, which no failure of its service can stop.
+
+In one file: the life of a run at W&B, and all that may go wrong in it.
+"""
 
 from __future__ import annotations
 
 __all__ = ["WandbTracker"]
 
-import csv
 import io
 import json
 import logging
@@ -12,7 +14,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -24,6 +26,7 @@ from PIL import Image
 from continual.metrics import summarize
 from continual.records.files import replace_file
 from continual.trackers.tracker import MARKER, RunInfo, Tracker
+from continual.trackers.wandb_content import finite, read_table, summary, tables
 
 if TYPE_CHECKING:
     import wandb
@@ -134,12 +137,12 @@ class WandbTracker(Tracker):
         if self._run is None:
             return
         names = ["curve/loss", *(f"curve/rmse/task_{j + 1}" for j in range(rmse.shape[1]))]
-        summary = summarize(_finite(np.column_stack([loss, rmse])))
+        along = summarize(finite(np.column_stack([loss, rmse])))
         row: dict[str, float] = {"train/step": step, "train/task": task + 1}
         row["curve/diverged"] = int((~np.isfinite(rmse)).any(axis=1).sum())
-        for name, mean, half in zip(names, summary.mean, summary.half_width, strict=True):
+        for name, mean, half in zip(names, along.mean, along.half_width, strict=True):
             row[f"{name}/mean"] = float(mean)
-            if summary.members > 1:  # one member has no interval
+            if along.members > 1:  # one member has no interval
                 row[f"{name}/low"] = float(mean - half)
                 row[f"{name}/high"] = float(mean + half)
         with self._surviving() as run:
@@ -149,7 +152,7 @@ class WandbTracker(Tracker):
         """Logs the mean RMSE on every task, and over the tasks seen so far, against `task/index`."""
         if self._run is None:
             return
-        values = _finite(rmse)
+        values = finite(rmse)
         row: dict[str, float] = {"task/index": index}
         for j, mean in enumerate(summarize(values).mean):
             row[f"task/rmse/task_{j + 1}"] = float(mean)
@@ -172,9 +175,9 @@ class WandbTracker(Tracker):
             pictures = {name: io.BytesIO() for name in figures}
             for name, draw in figures.items():
                 draw().savefig(pictures[name], format="png")
-            run.summary.update(_summary(record))
+            run.summary.update(summary(record))
             run.log({f"figures/{name}": wandb.Image(Image.open(png)) for name, png in pictures.items()})
-            run.log(_tables(run, "R", ["seed", "tasks_learned", "task", "rmse"], rows))
+            run.log(tables(run, "R", ["seed", "tasks_learned", "task", "rmse"], rows))
         self._close(exit_code=0)
 
     def abort(self) -> None:
@@ -189,9 +192,9 @@ class WandbTracker(Tracker):
         with self._surviving() as run:
             import wandb
 
-            columns, rows = _read_table(table)
+            columns, rows = read_table(table)
             run.log({f"figures/{name}": wandb.Image(str(path)) for name, path in figures.items()})
-            run.log(_tables(run, "table", columns, rows))
+            run.log(tables(run, "table", columns, rows))
         self._close(exit_code=0)
 
     def _open(self, folder: Path, **about: Any) -> None:
@@ -375,65 +378,6 @@ def _set(variables: Mapping[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def _tables(run: wandb.Run, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
-    """Rows as W&B tables of the run, in parts where wandb would cut a long one short.
-
-    They are bound to the run's own files here, for wandb would otherwise make artifacts of them as well. Those need
-    the server's answer when they are logged online, and offline they lie outside the run's folder.
-    """
-    import wandb
-
-    limit = wandb.Table.MAX_ROWS
-    tables = {}
-    for part, start in enumerate(range(0, max(len(rows), 1), limit), start=1):
-        table = wandb.Table(columns=list(columns), data=[list(row) for row in rows[start : start + limit]])
-        name = key if part == 1 else f"{key}_{part}"
-        table.bind_to_run(run, name, run.step)
-        tables[name] = table
-    return tables
-
-
-def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The values, with NaN for what a diverged member made infinite."""
-    array = np.asarray(values, dtype=np.float64)
-    return np.where(np.isfinite(array), array, np.nan)
-
-
 def _first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
-
-
-def _summary(record: Record) -> dict[str, Any]:
-    """The numbers that W&B shows for a run as a whole; NaN where a metric is undefined."""
-    numbers: dict[str, Any] = {
-        "members": len(record.seeds),
-        "diverged": int(record.diverged.sum()),
-        "seconds": record.seconds,
-        "parameters/trainable": record.trainable_parameters,
-        "parameters/total": record.total_parameters,
-    }
-    if record.fields.get("flops") is not None:
-        numbers["flops"] = record.fields["flops"]
-    for name, values in record.metrics.items():
-        summary = summarize(values)
-        numbers[f"{name}/mean"] = float(summary.mean)
-        numbers[f"{name}/half_width"] = float(summary.half_width)
-        numbers[f"{name}/median"] = float(summary.median)
-        numbers[f"{name}/defined"] = int(summary.defined)
-    return numbers
-
-
-def _read_table(path: Path) -> tuple[list[str], list[list[Any]]]:
-    """Header and rows of a CSV file; a column is of numbers where every cell is one, or empty for an undefined one."""
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = list(csv.reader(file))
-    columns = [_numbers(cells) for cells in zip(*rows, strict=True)]
-    return header, [list(row) for row in zip(*columns, strict=True)]
-
-
-def _numbers(cells: Sequence[str]) -> list[Any]:
-    try:
-        return [float(cell) if cell else None for cell in cells]
-    except ValueError:
-        return list(cells)

@@ -1,4 +1,7 @@
-"""The training loop: M members through T tasks, with any optimizer, resumable bit for bit."""
+"""The training loop: M members through T tasks, with any optimizer, resumable bit for bit.
+
+In one file: the loop is one state, all of which a checkpoint has to hold.
+"""
 
 __all__ = ["train"]
 

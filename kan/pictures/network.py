@@ -2,6 +2,8 @@ r"""A network as one picture: nodes, the curve of every edge on axes of its own,
 
 As in the KAN paper (Liu et al., 2024, https://arxiv.org/abs/2404.19756, Fig. 4.1 and section 2.5.1) an edge has the
 opacity \(\tanh(\beta \, |\phi|_1)\) with \(\beta = 3\), so that what hardly contributes fades out.
+
+In one file: one picture, whose panels, names and legend are measured against each other.
 """
 
 __all__ = ["Panel", "draw_network", "draw_networks", "opacity", "plot_network"]

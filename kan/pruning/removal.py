@@ -3,6 +3,8 @@ r"""Takes edges and nodes that do next to nothing out of a network: what is left
 Liu et al., KAN: Kolmogorov-Arnold Networks (2024), https://arxiv.org/abs/2404.19756, section 2.5.1, keep a node when
 both its largest incoming and its largest outgoing edge have an L1 norm above 0.01. Here edges have a threshold of their
 own as well, and what no longer lies on a path from an input to an output goes with the rest.
+
+In one file: what is taken out, and the account that is given of it.
 """
 
 __all__ = ["PrunedMember", "PruningReport", "prune", "shapes"]

@@ -10,6 +10,8 @@ The search runs on inputs mapped to [-1, 1], so that it does not depend on their
 around its best few points, then damped Gauss–Newton steps in a and b with c and d eliminated (variable projection;
 Golub & Pereyra, 1973; with the simplified Jacobian of Kaufman, 1975). What a symmetry of f makes superfluous is not
 searched.
+
+In one file: one search, from the coarse grid to the last Gauss–Newton step.
 """
 
 __all__ = ["AffineFit", "fit_symbol"]

@@ -1,4 +1,7 @@
-r"""Edges that follow formulas, \(\phi_{i,o}(x) = c \, f(a x + b) + d\), in place of their learnable functions."""
+r"""Edges that follow formulas, \(\phi_{i,o}(x) = c \, f(a x + b) + d\), in place of their learnable functions.
+
+In one file: the edges that follow formulas, and what makes and releases them.
+"""
 
 __all__ = ["SymbolicEdges", "edge_samples", "edge_selection", "fix_symbolic", "release_symbolic", "symbolic_edges"]
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from continual.figures.parts.scales import metric_scale
 from continual.figures.parts.style import INK, band
 from continual.records.record import Record
-from continual.reports.tables import format_value
+from continual.reports.numbers import format_value
 
 MISSING = "#f0f0f0"
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullFor
 from numpy.typing import ArrayLike
 
 from continual.metrics import METRICS
-from continual.reports.tables import format_count, format_value
+from continual.reports.numbers import format_count, format_value
 
 ERRORS = ("learned_rmse", "final_rmse")
 SHARES = ("retention",)

@@ -1,4 +1,7 @@
-"""The spline operation through Triton kernels on the GPU, as one differentiable torch function."""
+"""The spline operation through Triton kernels on the GPU, as one differentiable torch function.
+
+In one file: sizes of blocks, launches and gradients have to agree with each other.
+"""
 
 __all__ = ["triton_gradients", "triton_runs", "triton_sum"]
 

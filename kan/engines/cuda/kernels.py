@@ -3,6 +3,8 @@
 Who computes what is fixed by the sizes alone, and every sum has one fixed order: no atomics. Tiles of the batch find
 the k + 1 bases alive at their inputs anew in every kernel, which costs less than to write them and read them again.
 Matrices are row after row; places within all members are counted in 64 bits.
+
+In one file: the three kernels share their parts, which the compiler has to see together.
 """
 
 __all__ = ["add_parts", "backward_inputs", "backward_weights", "finish_weights", "forward"]

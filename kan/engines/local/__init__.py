@@ -1,4 +1,7 @@
-"""The spline operation through the local CPU kernels, as one differentiable torch function."""
+"""The spline operation through the local CPU kernels, as one differentiable torch function.
+
+In one file: all that surrounds the call of a kernel, from the question whether it may run to the gradients.
+"""
 
 __all__ = ["local_gradients", "local_sum", "local_usable"]
 

@@ -1,4 +1,7 @@
-"""Forward kernel of the spline operation on the CPU: live bases of an input, and the sum over inputs."""
+"""Forward kernel of the spline operation on the CPU: live bases of an input, and the sum over inputs.
+
+In one file: the kernel and the parts that are compiled into it.
+"""
 
 __all__ = ["forward"]
 

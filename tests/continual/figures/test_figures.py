@@ -22,7 +22,7 @@ from continual.figures.parts.view import View
 from continual.figures.phases import value_limits
 from continual.metrics import METRICS, summarize
 from continual.records.record import Record
-from continual.reports.tables import format_interval
+from continual.reports.numbers import format_interval
 from tests.synthetic import assert_no_word_is_cut_off, five_peaks, grid_depth, toy_functions, write_run
 
 

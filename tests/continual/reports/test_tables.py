@@ -9,7 +9,8 @@ import pytest
 
 from continual.metrics import METRICS, Summary, summarize
 from continual.records.record import Record
-from continual.reports.tables import format_count, format_interval, format_value, rows, text_table, write_tables
+from continual.reports.numbers import format_count, format_interval, format_value
+from continual.reports.tables import rows, text_table, write_tables
 from tests.synthetic import five_peaks, write_run
 
 
