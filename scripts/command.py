@@ -4,7 +4,6 @@ __all__ = ["check_flags", "check_packages", "completed", "train_command"]
 
 import shlex
 from collections.abc import Sequence
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -16,6 +15,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
 from scripts.config.schema import ConfigError
+from scripts.groups import find
 
 
 def check_packages() -> None:
@@ -80,7 +80,7 @@ def completed(arguments: Sequence[str]) -> list[str]:
     if "experiment" in keys:
         return list(arguments)
     named = [key.split("/")[1] for key in keys if key is not None and key.startswith("experiment/")]
-    experiment = next((n for n in named if (files("conf") / "experiment" / f"{n}.yaml").is_file()), None)
+    experiment = next((n for n in named if find(f"experiment/{n}.yaml") is not None), None)
     if experiment is None:
         return list(arguments)
     axes = _axes(experiment)
@@ -120,7 +120,7 @@ def _check_single(experiment: Override) -> None:
 
 def _axes(experiment: str) -> list[str]:
     """The groups of cases over which an experiment sweeps, in its order."""
-    content = yaml.safe_load((files("conf") / "experiment" / f"{experiment}.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load(find(f"experiment/{experiment}.yaml").read_text(encoding="utf-8"))
     params = content.get("hydra", {}).get("sweeper", {}).get("params", {})
     return [key.lstrip("+") for key in params if key.startswith("+experiment/")]
 

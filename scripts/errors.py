@@ -8,10 +8,8 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from typing import Any, TextIO
 
-from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
@@ -19,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scripts.config.schema import ConfigError, nearest, settings
+from scripts.groups import composed, listed, options, overrides_of
 
 _GROUPS = ("model", "curriculum", "optimizer", "strategy", "adaptation", "penalty", "tracker", "experiment")
 
@@ -143,9 +142,9 @@ def _no_option(arguments: Sequence[str]) -> str:
     """Which group was set to nothing."""
     for argument in arguments:
         group, _, value = argument.lstrip("+").partition("=")
-        options = sorted(item.name.removesuffix(".yaml") for item in _listed(group) if item.name.endswith(".yaml"))
-        if options and value in ("null", "", "~"):
-            return f"{group} must be one of {', '.join(options)}, got {value or 'nothing'}"
+        valid = options(group)
+        if valid and value in ("null", "", "~"):
+            return f"{group} must be one of {', '.join(valid)}, got {value or 'nothing'}"
     return "a group of the config must be set to one of its options, got null"
 
 
@@ -161,9 +160,7 @@ def _missing_option(text: str) -> str:
     group, _, option = found[1].rpartition("/")
     if group == "hydra/launcher":
         return f"{group}={option} needs a package that is not installed; {_EXTRAS.get(option, 'see Hydra: launchers')}"
-    names = [item.name for item in _listed(group)]
-    options = [name.removesuffix(".yaml") for name in names if name.endswith(".yaml")]
-    return f"{group}={option} is not an option; {nearest(option, options)}"
+    return f"{group}={option} is not an option; {nearest(option, options(group))}"
 
 
 def _unknown_key(error: ConfigCompositionException, arguments: Sequence[str]) -> str:
@@ -176,7 +173,7 @@ def _unknown_key(error: ConfigCompositionException, arguments: Sequence[str]) ->
     if "No match in the defaults list" in str(error) and key in ("experiment", *_experiments()):
         return f"{key} is chosen with a plus: +{key}=…"
     parent, _, last = key.rpartition(".")
-    others = [a for a in arguments if a.lstrip("+~").partition("=")[0] != key and not a.startswith("-")]
+    others = [a for a in overrides_of(arguments) if a.lstrip("+~").partition("=")[0] != key]
     config = _composed([a for a in others if not _is_swept(a)])
     sweeps = any(a in ("-m", "--multirun") or a.startswith("+experiment=") for a in arguments)
     hint = f"; if the runs of the sweep have it, ++{key}=…" if sweeps else ""
@@ -203,20 +200,13 @@ def _is_swept(argument: str) -> bool:
 
 
 def _experiments() -> tuple[str, ...]:
-    return tuple(f"experiment/{item.name}" for item in _listed("experiment") if item.is_dir())
-
-
-def _listed(group: str) -> list[Any]:
-    """What lies in the folder of a config group; nothing if there is no such."""
-    folder = files("conf").joinpath(group)
-    return list(folder.iterdir()) if folder.is_dir() else []
+    return tuple(f"experiment/{item.name}" for item in listed("experiment") if item.is_dir())
 
 
 def _composed(overrides: Sequence[str]) -> DictConfig | None:
     """The config without the override that was refused, to look up what would have been valid."""
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_module("conf", version_base="1.3"):
-            return compose("train", list(overrides))
+        return composed(overrides)
     except HydraException:
         return None

@@ -5,11 +5,11 @@ __all__ = ["show_help"]
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
-from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
+
+from scripts.groups import composed, find, listed, options
 
 _WIDTH = 120
 _LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*?)(?: +#\s*(?P<comment>.*))?$")
@@ -24,8 +24,7 @@ def show_help(arguments: Sequence[str]) -> str:
     Raises:
         Exception: whatever Hydra says of overrides that are wrong.
     """
-    with initialize_config_module("conf", version_base="1.3"):
-        config = compose("train", overrides=list(arguments), return_hydra_config=True)
+    config = composed(arguments, with_hydra=True)
     template = str(OmegaConf.to_container(config.hydra.help, resolve=False)["template"])  # type: ignore[index,call-overload]
     groups = "\n".join(_groups())
     return template.replace("$APP_CONFIG_GROUPS", groups).replace("$CONFIG", "\n".join(_config(config)))
@@ -33,16 +32,15 @@ def show_help(arguments: Sequence[str]) -> str:
 
 def _groups() -> Iterator[str]:
     """Every group with its options; those of a name alone with what they are, cases of experiments on a line."""
-    root = files("conf")
-    for group in sorted(item.name for item in root.iterdir() if item.is_dir() and item.name != "hydra"):
-        options = _options(root / group)
-        if not options:
+    for group in (item.name for item in listed() if item.is_dir() and item.name not in ("hydra", "__pycache__")):
+        names = options(group)
+        if not names:
             continue
-        width = max(map(len, options)) + 2
+        width = max(map(len, names)) + 2
         yield group
-        for name in options:
-            yield from _wrapped(f"  {name:{width}}", _header(_read(root / group / f"{name}.yaml")))
-        for folder, cases in _cases(root / group, group):
+        for name in names:
+            yield from _wrapped(f"  {name:{width}}", _header(_read(f"{group}/{name}.yaml")))
+        for folder, cases in _cases(group):
             yield from _wrapped(f"  {folder}: ", ", ".join(cases))
 
 
@@ -50,21 +48,19 @@ def _wrapped(begin: str, text: str) -> list[str]:
     return textwrap.wrap(text, _WIDTH, initial_indent=begin, subsequent_indent=" " * min(len(begin), 26)) or [begin]
 
 
-def _options(folder: Any) -> list[str]:
-    return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
-
-
-def _cases(folder: Any, path: str) -> Iterator[tuple[str, list[str]]]:
-    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+def _cases(path: str) -> Iterator[tuple[str, list[str]]]:
+    for item in listed(path):
         if item.is_dir():
-            options = _options(item)
-            if options:
-                yield f"{path}/{item.name}", options
-            yield from _cases(item, f"{path}/{item.name}")
+            names = options(f"{path}/{item.name}")
+            if names:
+                yield f"{path}/{item.name}", names
+            yield from _cases(f"{path}/{item.name}")
 
 
-def _read(path: Any) -> str:
-    return path.read_text(encoding="utf-8")
+def _read(path: str) -> str:
+    """A file of options; nothing where there is no such."""
+    found = find(path)
+    return "" if found is None else found.read_text(encoding="utf-8")
 
 
 def _header(text: str) -> str:
@@ -91,15 +87,12 @@ def _config(config: DictConfig) -> Iterator[str]:
 
 def _explanations(choices: Mapping[str, Any]) -> dict[str, str]:
     """What files say of keys, by the keys' paths: the main one, and those of the options that were chosen."""
-    root = files("conf")
-    found = _comments(_read(root / "train.yaml"), "")
+    found = _comments(_read("train.yaml"), "")
     for group, choice in choices.items():
         # of several at once Hydra tells nothing; their keys have the options' names, and can't be confused
-        options = _options(root / group) if group == "adaptation" else [choice]
-        for option in options:
-            path = root / group / f"{option}.yaml"
-            if not group.startswith("hydra") and path.is_file():
-                text = _read(path)
+        for option in options(group) if group == "adaptation" else [choice]:
+            text = "" if group.startswith("hydra") else _read(f"{group}/{option}.yaml")
+            if text:
                 found |= _comments(text, "" if "# @package _global_" in text else f"{group.replace('/', '.')}.")
     return found
 

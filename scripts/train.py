@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from continual.stopping import PARENT
 from scripts.command import check_flags, check_packages, completed
 from scripts.errors import explain, speak_anywhere
+from scripts.groups import overrides_of
 from scripts.help import show_help
 
 
@@ -32,7 +33,7 @@ def main() -> None:
         check_flags(sys.argv[1:])
         sys.argv[1:] = completed(sys.argv[1:])
         if {"-h", "--help"} & set(sys.argv[1:]):
-            print(show_help([argument for argument in sys.argv[1:] if not argument.startswith("-")]))
+            print(show_help(overrides_of([a for a in sys.argv[1:] if a not in ("-h", "--help")])))
             return
         run()
     except KeyboardInterrupt as error:
