@@ -2,7 +2,6 @@
 
 __all__ = ["comparison", "draw_errors"]
 
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from continual.figures.parts.axes import SweepAxis
 from continual.figures.parts.intervals import LEGEND, draw_intervals, undefined
+from continual.figures.parts.panels import Grid, note_lines
 from continual.figures.parts.scales import metric_scale
 from continual.figures.parts.style import (
     FAINT,
@@ -22,7 +22,6 @@ from continual.figures.parts.style import (
     message,
     model_of,
     model_styles,
-    panel,
     sheet,
     styled,
     write,
@@ -66,32 +65,28 @@ def comparison(records: Sequence[Record], group: str | Sequence[str] = "function
         found = [runs[place].get(model, []) for place, model in lines]
         return [np.concatenate([run.metrics[metric] for run in each]) if each else np.empty(0) for each in found]
 
-    left, top, gap = 1.9, 0.2, 0.45
-    widths = (3.6, 2.0, 2.4)
-    high = LINE * (places[-1] + 1.2)
-    total = left + sum(widths) + 3 * gap
+    grid = Grid(1.9, 0.2, (3.6, 2.0, 2.4), [LINE * (places[-1] + 1.2)], (0.45, 0.0))
+    total = grid.left + sum(grid.widths) + 3 * grid.gap[0]
     across = max(1, min(len(models), int(total / (0.45 + 0.062 * max(map(len, models))))))
-    notes = textwrap.wrap(
+    notes = note_lines(
         "Left: hollow learned RMSE, filled final RMSE, what lies between was lost or gained later. "
         f"{LEGEND} k/M: defined for k of M seeds; –: undefined or no run.",
-        int(total / 0.058),
+        total,
     )
     foot = 0.16 * -(-len(models) // across) + 0.12 * len(notes) + 0.2
-    figure = sheet(total, top + high + 0.55 + foot)
-    x = left
-    for metric, width in zip(("", "retention", "forgetting"), widths, strict=True):
-        axes = panel(figure, x, top, width, high)
+    figure = sheet(total, grid.bottom + 0.55 + foot)
+    for column, metric in enumerate(("", "retention", "forgetting")):
+        axes = grid.panel(figure, 0, column)
         if metric:
             draw_intervals(axes, metric, values(metric), look, places)
         else:
             draw_errors(axes, values("learned_rmse"), values("final_rmse"), look, places)
         for g in range(1, len(runs)):
             axes.axhline(places[g * len(models)] - 0.5 - SPACE / 2, color=GREY, linewidth=0.5, clip_on=False)
-        x += width + gap
     for g, place in enumerate(runs):
         text = "\n".join(wrap_name(" · ".join("none" if part is None else str(part) for part in place), 28, 3))
         middle = places[g * len(models)] + (len(models) - 1) / 2
-        write(figure, 0.12, top + LINE * (middle + 0.6), escape(text), va="center", fontweight="bold")
+        write(figure, 0.12, grid.top + LINE * (middle + 0.6), escape(text), va="center", fontweight="bold")
     legend(
         figure,
         [

@@ -2,7 +2,6 @@
 
 __all__ = ["curve_limits", "draw_curves", "task_colours", "task_curves", "task_labels"]
 
-import textwrap
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from continual.figures.parts.panels import Grid, note_lines
 from continual.figures.parts.scales import metric_scale
 from continual.figures.parts.style import (
     BAND,
@@ -23,7 +23,6 @@ from continual.figures.parts.style import (
     legend,
     message,
     model_styles,
-    panel,
     sheet,
     styled,
     write_notes,
@@ -110,12 +109,13 @@ def task_curves(records: Sequence[Record]) -> Figure:
     labels, colours = task_labels(records)
     total = max(left + columns * (width + gap), 5.0)
     across = max(1, min(len(labels), int((total - 0.1) / (0.4 + 0.06 * max(map(len, labels))))))
-    notes = textwrap.wrap(LEGEND, int(total / 0.058))
+    notes = note_lines(LEGEND, total)
+    grid = Grid(left, top, [width] * columns, [height] * lines, (gap, between))
     below = 0.16 * -(-len(labels) // across) + 0.12 * len(notes) + 0.15
     figure = sheet(total, top + lines * (height + between) - 0.2 + below)
     for index, record in enumerate(records):
         row, column = divmod(index, columns)
-        axes = panel(figure, left + column * (width + gap), top + row * (height + between), width, height)
+        axes = grid.panel(figure, row, column)
         draw_curves(axes, record, limits)
         title = wrap_name(record.name, int(width / 0.08), 2)
         axes.set_title(escape("\n".join(title)), color=styles[record.name].colour, fontweight="bold", pad=3)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from continual.figures.parts.cells import draw_matrix, draw_scale, matrix_norm
 from continual.figures.parts.intervals import LEGEND, draw_intervals
+from continual.figures.parts.panels import Grid
 from continual.figures.parts.style import (
     band,
     diverged_note,
@@ -59,9 +60,10 @@ def matrices(records: Sequence[Record]) -> Figure:
         "RMSE on each task after each task, units of the target, median over seeds; framed: the task just learned",
     )
 
+    grid = Grid(0.45, top + 0.15, [width] * columns, [height] * lines, (0.55, gap))
     for index, record in enumerate(records):
         row, column = divmod(index, columns)
-        axes = panel(figure, 0.45 + column * (width + 0.55), top + 0.15 + row * (height + gap), width, height)
+        axes = grid.panel(figure, row, column)
         draw_matrix(axes, record, norm, written=written)
         name = wrap_name(record.name, int(width / 0.075), 3)
         colour = styles[record.name].colour
@@ -75,8 +77,9 @@ def matrices(records: Sequence[Record]) -> Figure:
     foot = top + maps + 0.1
     high = line * (len(records) + 0.2)
     each = (total - 2.3 - 0.25) / len(METRICS_SHOWN)
+    beneath = Grid(2.3, foot, [each - 0.4] * len(METRICS_SHOWN), [high], (0.4, 0.0))
     for index, metric in enumerate(METRICS_SHOWN):
-        axes = panel(figure, 2.3 + index * each, foot, each - 0.4, high)
+        axes = beneath.panel(figure, 0, index)
         values = [record.metrics[metric] for record in records]
         draw_intervals(axes, metric, values, [styles[record.name] for record in records])
         if index == 0:

@@ -2,7 +2,6 @@
 
 __all__ = ["formulas", "parameter_count"]
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from continual.figures.parts.scales import round_numbers
-from continual.figures.parts.style import FAINT, PALETTES, legend, message, panel, sheet, styled, write_notes
+from continual.figures.parts.panels import Grid, note_lines
+from continual.figures.parts.scales import round_ticks
+from continual.figures.parts.style import FAINT, PALETTES, legend, message, sheet, styled, write_notes
 from continual.models import edges
 from continual.records.record import Record
 from continual.reports.numbers import format_count
@@ -75,22 +75,17 @@ def parameter_count(records: Sequence[Record]) -> Figure:
     if not placed:
         return message("Nothing to draw: no run has width, depth, grid_size and spline_order in its sweep.")
     centre = {axis: _most([record.sweep[axis] for record in placed]) for axis in AXES}
-    left, top, wide, high, gap = 0.6, 0.3, 2.1, 2.2, 0.5
-    total = left + 4 * (wide + gap) - gap + 0.2
+    grid = Grid(0.6, 0.3, [2.1] * len(AXES), [2.2], (0.5, 0.0))
+    total = grid.right + 0.2
     around = ", ".join(f"{AXES[axis].rpartition(' ')[2]} = {value}" for axis, value in centre.items())
     first = placed[0].fields["model"]["layer_sizes"]
-    notes = [
-        *textwrap.wrap(
-            f"Markers: counted. Around {around}, one varied at a time; {first[0]} inputs, {first[-1]} output(s).",
-            int(total / 0.058),
-        ),
-        *(text for name in LABELS for text in textwrap.wrap(_off(placed, name), int(total / 0.058))),
-    ]
+    markers = f"Markers: counted. Around {around}, one varied at a time; {first[0]} inputs, {first[-1]} output(s)."
+    notes = note_lines([markers, *(_off(placed, name) for name in LABELS)], total)
     foot = 0.4 + 0.17 * 2 + 0.12 * len(notes) + 0.25
-    figure = sheet(total, top + high + foot)
+    figure = sheet(total, grid.bottom + foot)
     limits = [value for record in placed for value in (record.total_parameters, *formulas(record).values())]
     for column, axis in enumerate(AXES):
-        axes = panel(figure, left + column * (wide + gap), top, wide, high)
+        axes = grid.panel(figure, 0, column)
         here = [
             record
             for record in placed
@@ -139,13 +134,9 @@ def _draw(axes: Axes, records: Sequence[Record], axis: str, limits: tuple[float,
         )
     if spread[1] >= 8 * spread[0]:
         axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_ylim(limits)
     axes.set_xticks(places, [str(place) for place in places])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_minor_locator(NullLocator())
-    counts = round_numbers(*limits, 6)
-    axes.set_yticks(counts, [format_count(count) for count in counts])
+    round_ticks(axes.yaxis, limits, 6, format_count)
     axes.grid(axis="y", color=FAINT, linewidth=0.5)
     axes.set_xlabel(AXES[axis], labelpad=1)
 

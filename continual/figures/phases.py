@@ -2,7 +2,6 @@
 
 __all__ = ["draw_data", "draw_phase", "finish", "phases", "value_limits"]
 
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from continual.figures.parts.panels import Grid, note_lines
 from continual.figures.parts.style import (
     BAND,
     GREY,
@@ -21,7 +21,6 @@ from continual.figures.parts.style import (
     escape,
     message,
     model_styles,
-    panel,
     sheet,
     styled,
     write,
@@ -166,7 +165,7 @@ def phases(records: Sequence[Record]) -> Figure:
     if skipped := [record.name for record, view in found if view is None]:
         notes.append(f"Left out, without a one-dimensional view: {', '.join(skipped)}.")
     total = LEFT + RIGHT + T * width + (T - 1) * GAP
-    lines = [line for note in notes for line in textwrap.wrap(note, int(total / 0.058))]
+    lines = note_lines(notes, total)
     titles = [
         "\n".join(wrap_name(f"phase {i + 1}: {name}", int(width / 0.068), 2))
         for i, name in enumerate(shown[0][0].task_names)
@@ -174,11 +173,9 @@ def phases(records: Sequence[Record]) -> Figure:
     top = 0.3 if all("\n" not in title for title in titles) else 0.42
     figure = sheet(total, top + (len(shown) + 1) * (height + GAP) + BOTTOM + 0.13 * len(lines))
 
-    def place(row: int, column: int) -> Axes:
-        return panel(figure, LEFT + column * (width + GAP), top + row * (height + GAP), width, height)
-
+    grid = Grid(LEFT, top, [width] * T, [height] * (len(shown) + 1), (GAP, GAP))
     for i, title in enumerate(titles):
-        axes = place(0, i)
+        axes = grid.panel(figure, 0, i)
         draw_data(axes, views[0], i, limits)
         axes.set_title(escape(title), pad=4)
         finish(axes, i == 0, False)
@@ -187,7 +184,7 @@ def phases(records: Sequence[Record]) -> Figure:
         style = styles[record.name]
         count = view.predictions.shape[1]
         for i in range(count):
-            axes = place(row, i)
+            axes = grid.panel(figure, row, i)
             draw_phase(axes, view, i, style, limits)
             finish(axes, i == 0, row == len(shown))
         middle = top + row * (height + GAP) + height / 2

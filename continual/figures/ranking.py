@@ -2,7 +2,6 @@
 
 __all__ = ["ranking"]
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 
 from continual.figures.comparison import draw_errors
 from continual.figures.parts.intervals import LEGEND, draw_intervals
+from continual.figures.parts.panels import Grid, note_lines
 from continual.figures.parts.style import (
     GREY,
     ModelStyle,
@@ -19,7 +19,6 @@ from continual.figures.parts.style import (
     escape,
     message,
     model_styles,
-    panel,
     sheet,
     styled,
     write_notes,
@@ -56,19 +55,17 @@ def ranking(records: Sequence[Record]) -> Figure:
         return [record.metrics[metric] for record in ranked]
 
     left = max(2.65, 0.2 + 0.069 * min(max(len(record.name) for record in ranked), NAME))
-    top, gap, widths = 0.2, 0.5, (3.4, 3.4, 1.3)
-    total = left + sum(widths) + 3 * gap
-    high = LINE * (len(ranked) + 0.2)
-    notes = textwrap.wrap(
+    grid = Grid(left, 0.2, (3.4, 3.4, 1.3), [LINE * (len(ranked) + 0.2)], (0.5, 0.0))
+    total = grid.right + 0.5
+    notes = note_lines(
         f"Ranked by mean forgetting, which stands below the names. {LEGEND} k/M: defined for k of M seeds; –: "
         "undefined. Middle: what lies between hollow and filled was lost or gained later; dashed: the RMSE of "
         "predicting each task's mean.",
-        int(total / 0.058),
+        total,
     )
-    figure = sheet(total, top + high + 0.55 + 0.12 * len(notes) + 0.1)
-    x = left
-    for metric, width in zip(("forgetting", "", "retention"), widths, strict=True):
-        axes = panel(figure, x, top, width, high)
+    figure = sheet(total, grid.bottom + 0.55 + 0.12 * len(notes) + 0.1)
+    for column, metric in enumerate(("forgetting", "", "retention")):
+        axes = grid.panel(figure, 0, column)
         if metric:
             draw_intervals(axes, metric, values(metric), look)
         else:
@@ -80,7 +77,6 @@ def ranking(records: Sequence[Record]) -> Figure:
         if metric == "forgetting":
             for place, (record, style) in enumerate(zip(ranked, look, strict=True)):
                 _label(axes, place, record, style)
-        x += width + gap
     write_notes(figure, notes)
     return figure
 

@@ -1,9 +1,11 @@
-"""What training costs against parameters: seconds a step, seconds to an error, and ratios to the MLP of equal size."""
+"""What training costs against parameters: seconds a step, seconds to an error, and ratios to the MLP of equal size.
+
+In one file: what counts as a point, from records and from a benchmark, and how points are compared and drawn.
+"""
 
 __all__ = ["runtime"]
 
 import csv
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +15,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
 
-from continual.figures.parts.scales import round_numbers
+from continual.figures.parts.panels import Grid, note_lines
+from continual.figures.parts.scales import round_ticks
 from continual.figures.parts.style import (
     FAINT,
     GREY,
@@ -24,7 +26,6 @@ from continual.figures.parts.style import (
     SPARE,
     legend,
     message,
-    panel,
     sheet,
     styled,
     write_notes,
@@ -112,26 +113,21 @@ def runtime(
     reached = [[_point(record, seconds_to(record, level)) for record in followed] for level in thresholds]
     looks = _looks([*steps, *others, *ratios, *(point for level in reached for point in level)])
 
-    left, top, wide, high, gap = 0.6, 0.32, 2.5, 2.5, 0.62
-    total = left + (2 + len(thresholds)) * (wide + gap) - gap + 0.75
-    notes = [
-        line
-        for text in _notes(ratios, reached, thresholds, claim, list(benchmarks), bool(others))
-        for line in textwrap.wrap(text, int(total / 0.058))
-    ]
+    grid = Grid(0.6, 0.32, [2.5] * (2 + len(thresholds)), [2.5], (0.62, 0.0))
+    total = grid.right + 0.75
+    notes = note_lines(_notes(ratios, reached, thresholds, claim, list(benchmarks), bool(others)), total)
     foot = 0.4 + 0.2 + 0.12 * len(notes) + 0.2
-    figure = sheet(total, top + high + foot)
-    places = [left + column * (wide + gap) for column in range(2 + len(thresholds))]
+    figure = sheet(total, grid.bottom + foot)
 
-    axes = panel(figure, places[0], top, wide, high)
+    axes = grid.panel(figure, 0, 0)
     _draw(axes, [*steps, *others], looks)
     axes.set_title(f"seconds of a step, {step_optimizer}", pad=4)
     axes.set_ylabel("seconds for one seed", labelpad=1)
-    for place, level, points in zip(places[1:], thresholds, reached, strict=False):
-        axes = panel(figure, place, top, wide, high)
+    for column, (level, points) in enumerate(zip(thresholds, reached, strict=True), start=1):
+        axes = grid.panel(figure, 0, column)
         _draw(axes, points, looks)
         axes.set_title(f"seconds to a test RMSE of {format_value(level, 1)}, {error_optimizer}", pad=4)
-    axes = panel(figure, places[-1], top, wide, high)
+    axes = grid.panel(figure, 0, 1 + len(thresholds))
     _draw(axes, ratios, looks, (1.0, claim))
     for ratio, text in ((1.0, "1: as fast\nas the MLP"), (claim, f"{claim:g}: the\npaper's words")):
         axes.axhline(ratio, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1, gid=f"ratio {ratio:g}")
@@ -240,10 +236,8 @@ def _draw(
         axes.plot([p.parameters for p in known], [p.value or 0.0 for p in known], linewidth=0.9, gid=name, **look)
         if missing := [p.parameters for p in mine if p.value is None]:
             axes.plot(missing, [lost] * len(missing), gid=f"{name} not reached", **{**look, "linestyle": ""})
-    axes.set_xscale("log")
-    axes.set_yscale("log")
     top = lost * (high / low) ** 0.06 if never else high
-    axes.set_ylim(low, top)
+    round_ticks(axes.yaxis, (low, top), 8, lambda value: format_value(value, 1), within=(low, high))
     if never:
         axes.axhline(high, color=GREY, linewidth=0.5)
         axes.annotate(
@@ -258,12 +252,7 @@ def _draw(
         )
     if points:
         counts = [point.parameters for point in points]
-        axes.set_xlim(min(counts) / 1.6, max(counts) * 1.6)
-    ticks = {"x": round_numbers(*axes.get_xlim(), 5), "y": round_numbers(low, high, 8)}
-    axes.set_xticks(ticks["x"], [format_count(count) for count in ticks["x"]])
-    axes.set_yticks(ticks["y"], [format_value(value, 1) for value in ticks["y"]])
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_minor_locator(NullLocator())
+        round_ticks(axes.xaxis, (min(counts) / 1.6, max(counts) * 1.6), 5, format_count)
     axes.grid(axis="y", color=FAINT, linewidth=0.5)
     axes.set_xlabel("trained parameters of one seed", labelpad=1)
 

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from continual.figures.curves import curve_limits, draw_curves, task_labels
 from continual.figures.parts.cells import draw_matrix, draw_scale, matrix_norm
+from continual.figures.parts.panels import Grid
 from continual.figures.parts.style import (
     BAND,
     GREY,
@@ -130,9 +131,10 @@ def _row(
 ) -> list[Axes]:
     """Panels side by side, as wide as that many fill the sheet, but for a margin at its right."""
     width = min((WIDTH - LEFT - right + GAP) / places - GAP, most)
+    grid = Grid(LEFT, top, [width] * len(titles), [height], (GAP, 0.0))
     found = []
     for column, title in enumerate(titles):
-        axes = panel(figure, LEFT + column * (width + GAP), top, width, height)
+        axes = grid.panel(figure, 0, column)
         axes.set_title(title, pad=3)
         found.append(axes)
     return found

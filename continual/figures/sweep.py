@@ -2,7 +2,6 @@
 
 __all__ = ["sweep"]
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,9 @@ from matplotlib.lines import Line2D
 
 from continual.figures.parts.axes import SweepAxis
 from continual.figures.parts.cells import draw_cells
+from continual.figures.parts.panels import Grid, note_lines
 from continual.figures.parts.scales import Scale, metric_scale, size_axis
-from continual.figures.parts.style import GREY, MARKERS, legend, message, panel, shades, sheet, styled, write_notes
+from continual.figures.parts.style import GREY, MARKERS, legend, message, shades, sheet, styled, write_notes
 from continual.metrics import METRICS, Summary, summarize
 from continual.records.record import Record
 
@@ -125,19 +125,21 @@ def sweep(
     left, top, gap, lines, between = 0.95, 0.3, 0.95, 1.8, 0.55
     maps = len(plan.families) * (high + 0.32) + 0.35
     total = left + len(metrics) * (wide + gap) - gap + 0.2
-    notes = textwrap.wrap(" ".join([LEGEND, *plan.pooled()]), int(total / 0.058))
+    notes = note_lines(" ".join([LEGEND, *plan.pooled()]), total)
     labels = [f"{family}, {plan.second.title} {plan.second.label(value)}" for family, value in plan.series()]
     across = len({value for _, value in plan.series()})
     across = max(1, min(across, int(total / (0.6 + 0.06 * max(map(len, labels))))))
     foot = 0.17 * -(-len(labels) // across) + 0.12 * len(notes) + 0.2
     figure = sheet(total, top + maps + 2 * (lines + between) + foot)
+    above = Grid(left, top, [wide] * len(metrics), [high] * len(plan.families), (gap, 0.32))
+    beneath = Grid(left, top + maps, [wide] * len(metrics), [lines] * 2, (gap, between))
     for column, metric in enumerate(metrics):
-        x = left + column * (wide + gap)
         summaries = plan.summaries(metric)
-        _draw_maps(figure, x, top, wide, high, plan, summaries, metric, column == 0)
+        panels = [above.panel(figure, row, column) for row in range(len(plan.families))]
+        _draw_maps(panels, wide, plan, summaries, metric, column == 0)
         scale = _line_scale(metric, list(summaries.values()))
         for row, parameters in enumerate((False, True)):
-            axis = panel(figure, x, top + maps + row * (lines + between), wide, lines)
+            axis = beneath.panel(figure, row, column)
             _draw_lines(axis, plan, summaries, scale, parameters=parameters)
     legend(
         figure,
@@ -163,11 +165,8 @@ def _line_scale(metric: str, summaries: Sequence[Summary]) -> Scale:
 
 
 def _draw_maps(
-    figure: Figure,
-    left: float,
-    top: float,
+    panels: Sequence[Axes],
     wide: float,
-    high: float,
     plan: _Plan,
     summaries: dict[Place, Summary],
     metric: str,
@@ -175,8 +174,7 @@ def _draw_maps(
 ) -> None:
     norm = metric_scale(metric, [float(summary.mean) for summary in summaries.values()]).norm
     first, second = plan.first, plan.second
-    for row, family in enumerate(plan.families):
-        axes = panel(figure, left, top + row * (high + 0.32), wide, high)
+    for row, (axes, family) in enumerate(zip(panels, plan.families, strict=True)):
         values = np.full((len(second.values), len(first.values)), np.nan)
         partial = np.zeros(values.shape, dtype=bool)
         for i, down in enumerate(second.values):

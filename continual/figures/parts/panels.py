@@ -1,9 +1,10 @@
-"""Sheets of equal panels in rows and columns, with one legend and the notes below all of them."""
+"""Panels in rows and columns, placed by inches, and sheets of them with one legend and the notes below."""
 
-__all__ = ["Entry", "label_panel", "panel_sheet", "series_entry", "spread_line"]
+__all__ = ["Entry", "Grid", "label_panel", "note_lines", "panel_sheet", "series_entry", "spread_line"]
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,56 @@ Entry = tuple[Artist, str]
 
 LEFT, TOP, NARROWEST = 0.62, 0.42, 5.2
 """Inches left of the first panel and above it, and of the narrowest sheet."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where panels stand: columns and rows of these sizes, from a corner on, all in inches.
+
+    Args:
+        left: of the first column, from the figure's left edge.
+        top: of the first row, from the figure's upper edge.
+        widths: of the columns.
+        heights: of the rows.
+        gap: between columns, and between rows.
+    """
+
+    left: float
+    top: float
+    widths: Sequence[float]
+    heights: Sequence[float]
+    gap: tuple[float, float]
+
+    @property
+    def right(self) -> float:
+        """Where the last column ends."""
+        return _along(self.left, self.widths, self.gap[0], len(self.widths)) - self.gap[0]
+
+    @property
+    def bottom(self) -> float:
+        """Where the last row ends."""
+        return _along(self.top, self.heights, self.gap[1], len(self.heights)) - self.gap[1]
+
+    def panel(self, figure: Figure, row: int, column: int) -> Axes:
+        """Axes at a place of the grid."""
+        left = _along(self.left, self.widths, self.gap[0], column)
+        top = _along(self.top, self.heights, self.gap[1], row)
+        return panel(figure, left, top, self.widths[column], self.heights[row])
+
+
+def _along(start: float, sizes: Sequence[float], gap: float, index: int) -> float:
+    """Where a column or row begins."""
+    if len(set(sizes)) == 1:  # in one product, not to add up rounding
+        return start + index * (sizes[0] + gap)
+    for size in sizes[:index]:
+        start += size + gap
+    return start
+
+
+def note_lines(notes: str | Sequence[str], width: float) -> list[str]:
+    """Notes at the foot of a sheet of that width in inches, each beginning a line of its own."""
+    texts = [notes] if isinstance(notes, str) else notes
+    return [line for text in texts for line in textwrap.wrap(text, int(width / 0.058))]
 
 
 def panel_sheet(
@@ -52,20 +103,17 @@ def panel_sheet(
     filling = (NARROWEST - LEFT - 0.2 + gap[0]) / across - gap[0]  # few panels are wider, not half of a sheet
     size = max(size[0], filling), size[1]
     total = LEFT + across * (size[0] + gap[0]) - gap[0] + 0.2
-    lines = textwrap.wrap(notes, int(total / 0.058))
+    lines = note_lines(notes, total)
     labels = [shorten_name(text, 72) for _, text in entries]
     columns = max(1, min(len(labels), int(total / (0.45 + 0.064 * max(map(len, labels), default=1)))))
     below = 0.17 * -(-len(labels) // columns)
+    grid = Grid(LEFT, top, [size[0]] * across, [size[1]] * down, gap)
     high = top + down * (size[1] + gap[1]) - gap[1] + 0.45
     figure = sheet(total, high + below + 0.12 * len(lines) + 0.18)
     handles = [handle for handle, _ in entries]
     legend(figure, handles, labels, below + 0.12 * len(lines) + 0.18, columns, handlelength=2.4, labelspacing=0.35)
     write_notes(figure, lines)
-    places = [(i % across, i // across) for i in range(count)]
-    return figure, [
-        panel(figure, LEFT + column * (size[0] + gap[0]), top + row * (size[1] + gap[1]), *size)
-        for column, row in places
-    ]
+    return figure, [grid.panel(figure, *divmod(index, across)) for index in range(count)]
 
 
 def label_panel(axes: Axes, title: str, width: float, head: float = 0.0) -> None:

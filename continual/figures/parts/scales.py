@@ -2,12 +2,12 @@
 
 __all__ = ["Scale", "error_axis", "metric_scale", "round_numbers", "size_axis"]
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.colors import LogNorm, Normalize, SymLogNorm
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike
@@ -154,6 +154,29 @@ def metric_scale(metric: str, values: ArrayLike, typical: ArrayLike | None = Non
     least = float(smallest.min()) if smallest.size else float(size.max())
     threshold = 10.0 ** max(np.floor(np.log10(least)), np.floor(np.log10(size.max())) - DECADES)
     return Scale("symlog", low, max(high, threshold), threshold, metric)
+
+
+def round_ticks(
+    axis: Axis,
+    limits: tuple[float, float],
+    count: int,
+    written: Callable[[float], str],
+    within: tuple[float, float] | None = None,
+) -> None:
+    """Makes an axis logarithmic with these limits, and ticks at about so many round numbers.
+
+    Args:
+        axis: which.
+        limits: both positive.
+        count: of ticks.
+        written: how a tick is labelled.
+        within: where ticks stand, if not everywhere between the limits.
+    """
+    places = round_numbers(*(within or limits), count)
+    along = "x" if isinstance(axis, XAxis) else "y"
+    axis.axes.set(**{f"{along}scale": "log", f"{along}lim": limits})
+    axis.set_ticks(places, [written(place) for place in places])
+    axis.set_minor_locator(NullLocator())
 
 
 def error_axis(axis: Axis, values: ArrayLike, ticks: int = 6) -> None:
