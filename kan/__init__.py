@@ -9,6 +9,7 @@ the functions on them (`edge_layer`, `edge_network`) and their derivatives (`jac
 __all__ = ["KAN", "RBFKAN", "ChebyshevKAN", "FourierKAN", "KANLayer", "Single"]
 
 import sys
+from types import ModuleType
 
 from kan import edge_network, engines, grids, members, pruning, symbolic
 from kan.layer import KANLayer
@@ -16,6 +17,8 @@ from kan.members import Single
 from kan.network import KAN
 from kan.variants import RBFKAN, ChebyshevKAN, FourierKAN
 
+_surgery = ModuleType(f"{__name__}.surgery")
+_surgery.__dict__.update(prune_in_place=pruning.prune_in_place, symbolify_in_place=symbolic.symbolify_in_place)
 for _former, _module in {  # import paths before the rooms
     "affine_fit": symbolic.affine_fit,
     "cuda": engines.cuda,
@@ -28,7 +31,7 @@ for _former, _module in {  # import paths before the rooms
     "roughness": grids,
     "single": members,
     "sparsity": pruning,
-    "surgery": pruning,
+    "surgery": _surgery,
     "symbolify": symbolic,
     "symbols": symbolic,
 }.items():

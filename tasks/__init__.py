@@ -2,6 +2,17 @@
 
 __all__ = ["Curriculum", "Task", "View", "function_fit", "gaussian_peaks", "toy_regions", "toy_sequence"]
 
+import sys
+
+from tasks import functions
 from tasks.curriculum import Curriculum, Task, View
 from tasks.function_curricula import function_fit, toy_regions, toy_sequence
 from tasks.gaussian_peaks import gaussian_peaks
+
+for _former, _module in {  # import paths before the rooms
+    "feynman": functions.feynman,
+    "paper_functions": functions.paper,
+    "special_functions": functions.special,
+    "target": functions.target,
+}.items():
+    sys.modules[f"{__name__}.{_former}"] = globals()[_former] = _module
