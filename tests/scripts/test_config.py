@@ -1,5 +1,6 @@
 """Every config composes and builds; identity depends on what can change a result and on nothing else."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,8 @@ def test_every_adaptation_builds(option) -> None:
 
 def test_adaptations_can_be_combined_and_left_out() -> None:
     chosen = ["adaptation=[domain_extension,grid_update]", "curriculum.spacing=0.6"]
-    assert len(build_parts(values(*chosen)).adaptations) == 2
-    assert len(build_parts(values(*chosen, "adaptation.grid_update=null")).adaptations) == 1
+    assert len(build_parts(values(*chosen)).training.adaptations) == 2
+    assert len(build_parts(values(*chosen, "adaptation.grid_update=null")).training.adaptations) == 1
     with pytest.raises(ConfigError, match="outside the model's grid"):
         build_parts(values(*chosen, "adaptation.domain_extension=null"))
 
@@ -96,7 +97,7 @@ def test_every_case_of_five_peaks_builds_alone(case) -> None:
 
 @pytest.mark.parametrize("case", sorted({*options("experiment/edge_variants")} - {"kan_domain_extension"}))
 def test_every_case_of_edge_variants_has_as_many_parameters(case) -> None:
-    model = build_parts(values(f"+experiment/edge_variants={case}")).model
+    model = build_parts(values(f"+experiment/edge_variants={case}")).training.model
     assert abs(parameter_counts(model)["trainable"] - 203) <= 3
     assert model.describe()["layer_sizes"] == [1, 1]
     assert model.describe()["base"] == "zero"
@@ -167,6 +168,30 @@ def test_identity() -> None:
         assert identity(values(same)) == base, same
     for other in ("seeds=2", "dtype=float64", "model.grid_size=6", "training.steps=3", "strategy=cumulative"):
         assert identity(values(other)) != base, other
+
+
+def test_identities_are_what_they_were() -> None:
+    """By `tests/golden/identities.json`: runs that are there are found again, whatever has moved in the code."""
+    golden = json.loads((Path(__file__).parents[1] / "golden" / "identities.json").read_text(encoding="utf-8"))
+    with initialize_config_module("conf", version_base="1.3"):
+        found = {key: identity(plain(compose("train", [*key.split(), "device=cpu"]))) for key in golden}
+    assert found == golden
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ("optimizer._target_=continual.adam.Adam", "optimizer._target_=continual.optimizers.Adam"),
+        ("adaptation=grid_update", "adaptation.grid_update._target_=continual.adaptation.GridUpdate"),
+        ("penalty=sparsity", "penalty._target_=kan.sparsity.SparsityPenalty"),
+        ("adaptation=symbols", "adaptation.symbols.operation._target_=kan.surgery.symbolify_in_place"),
+    ],
+)
+def test_a_former_name_builds_the_same_run(former, now) -> None:
+    group = () if "_target_" in former else (former,)
+    first, second = values(former), values(*group, now)
+    assert identity(first) == identity(second)
+    build_parts(second)
 
 
 def test_nearest_names() -> None:
