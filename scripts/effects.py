@@ -111,8 +111,7 @@ def _content(parts: Parts, group: str) -> dict[str, Tensor | bool]:
     """What a model or a curriculum is, as far as it can have an effect."""
     tasks = parts.training.curriculum.tasks
     if group == "curriculum":
-        fields = ("train_inputs", "train_targets", "test_inputs", "test_targets")
-        return {f"{index} {field}": getattr(task, field) for index, task in enumerate(tasks) for field in fields}
+        return {f"{index} {name}": each for index, task in enumerate(tasks) for name, each in task.tensors().items()}
     model = parts.training.model
     with torch.no_grad():
         output = model(tasks[0].train_inputs[:, :50])

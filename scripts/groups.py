@@ -1,6 +1,6 @@
 """Config groups and their options: ours, and those of the folder that `--config-dir` names."""
 
-__all__ = ["composed", "find", "listed", "options", "overrides_of"]
+__all__ = ["composed", "find", "listed", "options", "overrides_of", "without_hydra"]
 
 import sys
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra._internal.utils import get_args_parser
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 def _parsed(arguments: Sequence[str]) -> Any:
@@ -65,3 +65,8 @@ def composed(overrides: Sequence[str], *, with_hydra: bool = False) -> DictConfi
     search = [] if own is None else [f"hydra.searchpath=['file://{own}']"]
     with initialize_config_module("conf", version_base="1.3"):
         return compose("train", overrides=[*search, *overrides], return_hydra_config=with_hydra)
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """A composed config without Hydra's own node."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from scripts.groups import composed, find, listed, options
+from scripts.groups import composed, find, listed, options, without_hydra
 
 _WIDTH = 120
 _LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*?)(?: +#\s*(?P<comment>.*))?$")
@@ -78,8 +78,7 @@ def _header(text: str) -> str:
 def _config(config: DictConfig) -> Iterator[str]:
     """The composed config as YAML, each key with the words of the file it comes from."""
     said = _explanations({**config.hydra.runtime.choices, "adaptation": None})
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    lines = list(_with_paths(OmegaConf.to_yaml(own)))
+    lines = list(_with_paths(OmegaConf.to_yaml(without_hydra(config))))
     column = min(max((len(line) for path, line in lines if path in said), default=0) + 2, 50)
     for path, line in lines:
         yield f"{line:{column}}# {said[path]}" if path in said else line

@@ -4,6 +4,7 @@ __all__ = ["MOST_TASKS", "Curriculum", "Task", "View", "check_tasks"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,8 +63,12 @@ class Task:
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | None = None) -> "Task":
         """The same task in another dtype or on another device."""
-        fields = ("train_inputs", "train_targets", "test_inputs", "test_targets")
-        return replace(self, **{field: getattr(self, field).to(dtype=dtype, device=device) for field in fields})
+        moved: dict[str, Any] = {name: x.to(dtype=dtype, device=device) for name, x in self.tensors().items()}
+        return replace(self, **moved)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Inputs and targets of training and test, by name."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
 
 @dataclass(frozen=True)

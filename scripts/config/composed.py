@@ -27,6 +27,7 @@ from yaml import YAMLError
 from continual.records.listing import Entry
 from scripts.config.needs import check_seeds
 from scripts.config.schema import ConfigError, check_config
+from scripts.groups import without_hydra
 from tasks.functions import target_function
 
 WITHOUT_EFFECT = ("experiment_name", "name", "report", "rerun", "results", "sweep", "tracker", "values")
@@ -71,9 +72,8 @@ def plain(config: DictConfig) -> dict[str, Any]:
     Raises:
         ConfigError: see `scripts.config.schema`; also a value that is missing or refers to nothing.
     """
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     try:
-        resolved = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+        resolved = OmegaConf.to_container(without_hydra(config), resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0]) from None
     assert isinstance(resolved, dict)

@@ -222,8 +222,7 @@ def needs_of(
     parameters *= math.prod(adaptation.growth for adaptation in adaptations)
     values = sum(parameter.numel() for parameter in trainable(model)) / built
     size = next(iter(model.parameters())).element_size()
-    fields = ("train_inputs", "train_targets", "test_inputs", "test_targets")
-    data = sum(getattr(task, field).numel() for task in curriculum.tasks for field in fields) * size / built
+    data = sum(each.numel() for task in curriculum.tasks for each in task.tensors().values()) * size / built
     samples = max(max(task.train_inputs.shape[1], task.test_inputs.shape[1]) for task in curriculum.tasks)
     passed = samples * sum(model.describe()["layer_sizes"]) * size
     tasks = len(curriculum)

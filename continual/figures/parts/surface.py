@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from continual.figures.parts.cells import MISSING
 from continual.figures.parts.scales import metric_scale
 from continual.figures.parts.style import INK, Array
+from continual.figures.parts.view import predictions_of
 from continual.records.record import Record
 
 NEEDED = ("surface_inputs", "surface_targets", "surface_regions", "predictions")
@@ -43,11 +44,9 @@ class Surface:
         inputs = np.asarray(curves["surface_inputs"], dtype=np.float64)
         side = round(len(inputs) ** 0.5)
         targets = np.asarray(curves["surface_targets"], dtype=np.float64)
-        predictions = np.asarray(curves["predictions"], dtype=np.float64)[:, 1:, :, 0]
-        alive: Any = np.isfinite(predictions).all(axis=2) & np.isfinite(record.R[:, 1:]).all(axis=2)
-        errors = np.where(alive[:, :, None], np.abs(predictions - targets[:, 0]), np.nan)
+        errors = np.abs(predictions_of(record) - targets[:, 0])
         middle = np.full(errors.shape[1:], np.nan)
-        some = alive.any(axis=0)
+        some: Any = np.isfinite(errors).all(axis=2).any(axis=0)
         middle[some] = np.nanmedian(errors[:, some], axis=0)
         (left, bottom), (right, top) = inputs.min(axis=0), inputs.max(axis=0)
         outputs = targets.shape[1]

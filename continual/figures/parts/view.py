@@ -1,6 +1,6 @@
 """The one-dimensional view of a record: what figures need to draw predictions over their input."""
 
-__all__ = ["View"]
+__all__ = ["View", "predictions_of"]
 
 from dataclasses import dataclass
 
@@ -10,6 +10,13 @@ from continual.figures.parts.style import Array
 from continual.records.record import Record
 
 NEEDED = ("view_inputs", "view_targets", "predictions", "train_inputs", "train_targets")
+
+
+def predictions_of(record: Record) -> Array:
+    """First output feature after each task at the points of the view, (M, T, P); NaN where a member had diverged."""
+    predictions = np.asarray(record.curves["predictions"], dtype=np.float64)[:, 1:, :, 0]
+    alive = np.isfinite(predictions).all(axis=2) & np.isfinite(record.R[:, 1:]).all(axis=2)
+    return np.where(np.expand_dims(alive, 2), predictions, np.nan)
 
 
 @dataclass(frozen=True)
@@ -38,9 +45,7 @@ class View:
         x = np.asarray(curves["view_inputs"], dtype=np.float64).reshape(-1)
         order = np.argsort(x, kind="stable")
         train_x, train_y = (np.asarray(curves[name], dtype=np.float64) for name in NEEDED[3:])
-        predictions = np.asarray(curves["predictions"], dtype=np.float64)[:, 1:, order, 0]
-        alive = np.isfinite(predictions).all(axis=2) & np.isfinite(record.R[:, 1:]).all(axis=2)
-        predictions = np.where(np.expand_dims(alive, 2), predictions, np.nan)
+        predictions = predictions_of(record)[:, :, order]
         notes = []
         if (outputs := curves["view_targets"].shape[-1]) > 1:
             notes.append(f"output 1 of {outputs}")
