@@ -1,6 +1,6 @@
 """The Kolmogorov-Arnold network: layers in a row."""
 
-__all__ = ["KAN", "usable"]
+__all__ = ["KAN"]
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kan.edge_network import EdgeNetwork
-from kan.grids import EXTENSION, roughness
+from kan.grids import roughness, usable
 from kan.layer import KANLayer, SplineArguments
 from kan.members import layer_sizes as sizes_from
 from kan.members import passes_on, stacked_input
@@ -172,27 +172,3 @@ class KAN(EdgeNetwork):
             "spline_order": first.spline_order,
             "base": first.base,
         }
-
-
-def usable(layer: KANLayer, inputs: Tensor, margin: float | None = None) -> Tensor:
-    """What enters a hidden layer, without what members that diverged make of the samples.
-
-    Theirs are replaced by points of their own grid, which changes nothing for them: a seed that is lost must not stop
-    the others, nor fill the memory of all.
-
-    Args:
-        layer: the layer.
-        inputs: what enters it, (M, B, I).
-        margin: of a domain extension that shall follow; None where none does.
-    """
-    large = torch.finfo(inputs.dtype).max ** 0.5
-    usable = (inputs.abs() < large).flatten(1).all(dim=1)  # false for NaN too
-    if margin is not None:
-        clean = torch.where(usable[:, None, None], inputs, 0.0)
-        below, above = layer.intervals_missing(clean, margin)
-        usable &= (torch.maximum(below, above) <= EXTENSION).all(dim=1)
-    if bool(usable.all()):
-        return inputs
-    low, high = (end.unsqueeze(1) for end in layer.input_window())
-    places = torch.linspace(0.0, 1.0, inputs.shape[1] + 2, dtype=inputs.dtype, device=inputs.device)[1:-1, None]
-    return torch.where(usable[:, None, None], inputs, low + (high - low) * places)

@@ -10,9 +10,9 @@ from torch import Generator, Tensor, nn
 
 from kan.engines import Engine
 from kan.engines.dense import BASES, Base
+from kan.grids import usable
 from kan.layer import KANLayer
 from kan.members import MemberArguments, passes_on, stacked_input
-from kan.network import usable
 from kan.splines import extend_grid, fit_coefficients, uniform_grid
 from mlp_baselines.affine import affine, product_flops
 from mlp_baselines.mlp import MLP

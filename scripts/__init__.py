@@ -1,1 +1,1 @@
-"""Entry points, run as `python -m scripts.<name>`."""
+"""Entry points, run as `python -m scripts.<name>`: train, report, explain, benchmark, golden; and what they share."""

@@ -86,6 +86,13 @@ class FixedStep:
         return True
 
 
+SUFFICIENT_DECREASE = 1e-4
+"""c1 of the Wolfe conditions."""
+
+CURVATURE = 0.9
+"""c2 of the Wolfe conditions."""
+
+
 class StrongWolfe:
     r"""Search for a step that meets the strong Wolfe conditions.
 
@@ -131,10 +138,10 @@ class StrongWolfe:
         return self._narrow(point) if len(self._ends) == 2 else self._bracket(point)
 
     def _too_high(self, point: Point) -> bool:
-        return point.loss > self.start.loss + 1e-4 * point.step * self.start.slope
+        return point.loss > self.start.loss + SUFFICIENT_DECREASE * point.step * self.start.slope
 
     def _flat(self, point: Point) -> bool:
-        return abs(point.slope) <= -0.9 * self.start.slope
+        return abs(point.slope) <= -CURVATURE * self.start.slope
 
     def _bracket(self, point: Point) -> bool:
         last = self._ends[0]

@@ -1,4 +1,4 @@
-"""What a run leaves behind, and how it is read again: files, locks, states, records, checkpoints, trained models."""
+"""A run's folder as a small database: files, locks, states, records, checkpoints, lists of sweeps, trained models."""
 
 __all__ = [
     "FORMAT",

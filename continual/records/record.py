@@ -1,4 +1,4 @@
-"""What a run leaves behind: its folder, `record.json`, `curves.npz`, and how they are written and read.
+"""Records: how `record.json` and `curves.npz` are written and read; `continual.run.outcome` says what they hold.
 
 In one file: what is written stands beside how it is read.
 """

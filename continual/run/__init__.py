@@ -1,7 +1,7 @@
-"""One run from model and curriculum to its record, or on from where it stopped."""
+"""One run: what it needs (`ready`), how it goes (`execution`), what it leaves behind (`outcome`, `logs`)."""
 
 __all__ = ["BusyError", "Run", "execute", "save_summary"]
 
 from continual.run.execution import BusyError, execute
 from continual.run.outcome import save_summary
-from continual.run.parts import Run
+from continual.run.ready import Run

@@ -17,7 +17,7 @@ from continual.records.states import note_failure
 from continual.records.versions import code_differences, code_version
 from continual.run.logs import log_file
 from continual.run.outcome import finish, pictures, say_result, write_config
-from continual.run.parts import Run
+from continual.run.ready import Run
 from continual.stopping import StopSignals
 from continual.trackers.progress import Progress
 from continual.trackers.tracker import Clocked, tracking_ended

@@ -1,4 +1,4 @@
-"""What a run leaves behind when it is done: its files, its record last; its pictures, and a line on the console."""
+"""What a run says in its record and in its files when it is done; its pictures, and a line on the console."""
 
 __all__ = ["finish", "pictures", "save_summary", "say_result", "write_config"]
 
@@ -20,7 +20,7 @@ from continual.records.checkpoint import Checkpoint
 from continual.records.files import replace_file
 from continual.records.record import Record, write_record
 from continual.records.versions import hardware, package_versions
-from continual.run.parts import Run
+from continual.run.ready import Run
 from continual.training.evaluation import baseline_rmse
 from continual.training.history import History
 from tasks import Curriculum

@@ -25,10 +25,11 @@ __all__ = [
     "roughness",
     "sample_grid",
     "stretched",
+    "usable",
     "widened",
 ]
 
 from kan.grids.coefficients import continued, insert_knots, refit
 from kan.grids.knots import is_nested, refined_grid, sample_grid, stretched, widened
-from kan.grids.layer import EXTENSION, GridLayer
+from kan.grids.layer import EXTENSION, GridLayer, usable
 from kan.grids.roughness import derivative_jumps, roughness

@@ -1,6 +1,6 @@
 """A layer whose edges are splines on grids of its own: where these stand, and how they move, get finer and grow."""
 
-__all__ = ["EXTENSION", "GridLayer"]
+__all__ = ["EXTENSION", "GridLayer", "usable"]
 
 import math
 from collections.abc import Callable, Sequence
@@ -195,6 +195,30 @@ class GridLayer(EdgeLayer):
             replace_tensor(self, "coefficients", coefficients)
             replace_tensor(self, "knots", knots)
         self.refresh()
+
+
+def usable(layer: GridLayer, inputs: Tensor, margin: float | None = None) -> Tensor:
+    """What enters a hidden layer, without what members that diverged make of the samples.
+
+    Theirs are replaced by points of their own grid, which changes nothing for them: a seed that is lost must not stop
+    the others, nor fill the memory of all.
+
+    Args:
+        layer: the layer.
+        inputs: what enters it, (M, B, I).
+        margin: of a domain extension that shall follow; None where none does.
+    """
+    large = torch.finfo(inputs.dtype).max ** 0.5
+    usable = (inputs.abs() < large).flatten(1).all(dim=1)  # false for NaN too
+    if margin is not None:
+        clean = torch.where(usable[:, None, None], inputs, 0.0)
+        below, above = layer.intervals_missing(clean, margin)
+        usable &= (torch.maximum(below, above) <= EXTENSION).all(dim=1)
+    if bool(usable.all()):
+        return inputs
+    low, high = (end.unsqueeze(1) for end in layer.input_window())
+    places = torch.linspace(0.0, 1.0, inputs.shape[1] + 2, dtype=inputs.dtype, device=inputs.device)[1:-1, None]
+    return torch.where(usable[:, None, None], inputs, low + (high - low) * places)
 
 
 def _check_apart(knots: Tensor) -> None:
