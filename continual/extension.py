@@ -10,6 +10,7 @@ adaptations, then the observers, each in the order given:
 | `before_task` | before the first step of a task | anything |
 | `task_data` | after that | choose the samples of the task; the task's own by default |
 | `before_step` | before every step | change the model in place |
+| `changed` | after another extension has changed it | adapt to what parameters mean now |
 | `step_data` | with the batch of every step | change it, or add to it: a replay |
 | `loss_term` | in every evaluation of the loss | add a term to each member's loss |
 | `gradients` | after each backward pass | change the gradients in place |
@@ -23,10 +24,14 @@ What an extension does not override is never called, and a step without extensio
 keeps the member axis: what one member computes must not depend on who else is in the stack. No method is shown test
 data.
 
+Arguments are looked at, not changed in place, but for the model and its gradients where that is the purpose. A model's
+parameters are asked for when they are needed: after a resumption, a refinement or pruning they are other tensors. Where
+they are, the optimizer begins anew, whatever was asked.
+
 In one file: what is extended, and by what, are one subject, and half of it is said in words.
 """
 
-__all__ = ["Change", "Extension", "MakeOptimizer", "Moment", "Penalty", "Settings", "Training", "hooks"]
+__all__ = ["Change", "Extension", "MakeOptimizer", "Moment", "Penalty", "Settings", "Training", "hooks", "owner"]
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -140,6 +145,7 @@ class Extension:
         """Inputs (M, N, I) and targets (M, N, O) that task `index`, counted from 0, trains on.
 
         One extension at most says so. Of `tasks` only the training data, and none after `index`, are its business.
+        Asked again when a training goes on within the task: what is random here has to come from state that is kept.
         """
         return tasks[index].train_inputs, tasks[index].train_targets
 
@@ -147,12 +153,15 @@ class Extension:
         """Changes the model in place and says what it did, or leaves it and returns None."""
         return None
 
+    def changed(self, moment: Moment, change: "Change") -> None:
+        """Another extension has changed the model before this step: parameters may have other shapes and meanings."""
+
     def step_data(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """The samples of one step, from those drawn of the task's data: (M, B, I) and (M, B, O), both ways."""
         return inputs, targets
 
     def loss_term(self, model: StackedModel, inputs: Tensor, predictions: Tensor) -> Tensor:
-        """What is added to the loss of each member, (M,), with a graph; see `continual.training.stepping`."""
+        """What is added to the loss of each member, (M,); without a graph it has no gradient."""
         raise NotImplementedError
 
     def gradients(self, model: StackedModel) -> None:
@@ -193,6 +202,15 @@ class Extension:
         """Takes back what `state_dict` gave."""
 
 
+def owner(hook: Any) -> str:
+    """Whose method it is, and which: "Replay.step_data"."""
+    name = getattr(hook, "__name__", type(hook).__name__)
+    bound = getattr(hook, "__self__", None)
+    if bound is None:
+        return str(getattr(hook, "__qualname__", name)).rpartition("<locals>.")[2]
+    return f"{bound.__name__ if isinstance(bound, type) else type(bound).__name__}.{name}"
+
+
 def hooks(extensions: Iterable[Any], name: str) -> list[Any]:
     """The bound methods of that name of those extensions that have one of their own, in order.
 
@@ -202,6 +220,8 @@ def hooks(extensions: Iterable[Any], name: str) -> list[Any]:
     for extension in extensions:
         method = getattr(extension, name, None)
         if method is not None and getattr(method, "__func__", None) is not getattr(Extension, name):
+            if not callable(method):
+                raise ValueError(f"{type(extension).__name__}.{name} must be a method, got {method!r}")
             found.append(method)
     return found
 
@@ -215,8 +235,8 @@ class Training:
         curriculum: T tasks for M members, in the model's dtype and on its device.
         make: builds the optimizer; Adam, SGD and `continual.optimizers.LBFGS` all step through one closure, which
             returns the losses (M,).
-        strategy: an extension that also says whether the optimizer begins anew with each task, see
-            `continual.strategies`.
+        strategy: an extension that also says whether the optimizer begins anew with each task (`reset_optimizer`, true
+            where it does not say), see `continual.strategies`.
         settings: steps, batches, evaluations.
         generators: one a member, for drawing batches.
         adaptations: what may change the model before a step, in this order; see `continual.adaptations`.
@@ -242,6 +262,8 @@ class Training:
     stop: Callable[[], int | None] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("adaptations", "observers"):  # also of a generator
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         model, curriculum = self.model, self.curriculum
         ours = (model.members, model.in_features, model.out_features)
         if ours != (curriculum.members, curriculum.in_features, curriculum.out_features):
@@ -260,10 +282,18 @@ class Training:
         """Asks every extension whether it can work.
 
         Raises:
-            ValueError: one can't, or two want to say what a task trains on.
+            ValueError: one can't, is there twice, or is none; or two want to say what a task trains on.
         """
+        for place, extension in enumerate(self.extensions):
+            name = extension.__name__ if isinstance(extension, type) else type(extension).__name__
+            if isinstance(extension, type):
+                raise ValueError(f"{name} is a class: give an instance of it")
+            if any(extension is other for other in self.extensions[:place]):
+                raise ValueError(f"{name} takes part twice: make another one")
+            if len({len(hooks([extension], each)) for each in ("state_dict", "load_state_dict")}) > 1:
+                raise ValueError(f"{name} needs both state_dict and load_state_dict")
         for check in self.hooks("check"):
             check(self)
         if len(choosing := self.hooks("task_data")) > 1:
-            names = " and ".join(type(each.__self__).__name__ for each in choosing)
+            names = " and ".join(owner(each).partition(".")[0] for each in choosing)
             raise ValueError(f"{names} both choose what a task trains on; use one of them")

@@ -5,7 +5,7 @@ A run is what its config makes it; what it is called and where it stands on an a
 experiment's. Others may still be running in the same folder, and keep their lists.
 """
 
-__all__ = ["Entry", "add_entry", "begin_list", "read_list", "read_sweep"]
+__all__ = ["Entry", "add_entry", "begin_list", "read_list", "read_lists", "read_sweep"]
 
 import json
 import time
@@ -128,6 +128,16 @@ def _checked(entry: Entry) -> Entry:
 
 def _damaged(path: Path) -> UnusableFileError:
     return UnusableFileError(f"{path} is damaged; run the experiment's command again, what is done stays")
+
+
+def read_lists(experiment: Path) -> dict[str, list[Entry]]:
+    """The runs of all sweeps that an experiment's folder knows of, the last sweep's last, under their names.
+
+    Raises:
+        UnusableFileError: the list is damaged.
+    """
+    path = experiment / _LIST
+    return {sweep: _named(entries) for sweep, entries in _read(path).items()} if path.is_file() else {}
 
 
 def read_list(experiment: Path) -> list[Entry]:

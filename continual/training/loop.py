@@ -15,12 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from continual.extension import Extension, Moment, Training, hooks
-from continual.models import parameter_counts, some_of
+from continual.extension import Moment, Training
+from continual.models import parameter_counts, some_of, trainable
 from continual.optimizers.making import make_optimizer
 from continual.stopping import Stopped
 from continual.training.evaluation import Evaluator
 from continual.training.history import History
+from continual.training.hooks import Hooks
 from continual.training.stepping import TrainingStep
 
 log = logging.getLogger(__name__)
@@ -66,10 +67,7 @@ class _Loop:
         self.training = training
         self.model, self.curriculum, self.settings = training.model, training.curriculum, training.settings
         self.checkpoint, self.stop = training.checkpoint, training.stop
-        # asked once who does what: nothing is called in a step that nobody has asked for
-        self.task_data = next(iter(training.hooks("task_data")), Extension().task_data)
-        self.before_step, self.step_data = training.hooks("before_step"), training.hooks("step_data")
-        self.after_step = training.hooks("after_step")
+        self.hooks = Hooks(training)
         self.evaluator = Evaluator(training.curriculum)
         self.history = History(alive=np.ones(training.model.members, dtype=bool))
         self.task = 0  # in training, or to begin next
@@ -107,8 +105,8 @@ class _Loop:
             self.model,
             self.optimizer,
             self.training.penalty if self.penalized else None,
-            terms=self.training.hooks("loss_term"),
-            gradients=self.training.hooks("gradients"),
+            terms=self.hooks.terms,
+            gradients=self.hooks.gradients,
         )
 
     def wants_penalty(self) -> bool:
@@ -122,52 +120,51 @@ class _Loop:
 
     def prepare(self, inputs: Tensor, targets: Tensor) -> None:
         """What comes before a step: changes of the model, and a new optimizer where the old one lost its meaning."""
-        anew = self.step == 0 and self.task > 0 and self.training.strategy.reset_optimizer
-        changes = []
-        for ask in self.before_step:
-            moment = self.moment(inputs, targets)
-            change = ask(moment)
-            if change is not None:
-                # the console hears of each kind once a task; log.txt has them all
-                level = logging.DEBUG if ask in self.heard else logging.INFO
-                self.heard.add(ask)
-                log.log(level, "task %d, step %d: %s", self.task + 1, self.step, change.text)
-                self.history.events.append((moment.total, change.text))
-                if change.portrait is not None:
-                    self.history.portraits.append(dict(change.portrait))
-                changes.append(change)
+        anew = self.step == 0 and self.task > 0 and getattr(self.training.strategy, "reset_optimizer", True)
+        moment = self.moment(inputs, targets)
+        changes = self.hooks.changes(moment) if self.hooks.change_models else []
+        for asked, change in changes:
+            # the console hears of each kind once a task; log.txt has them all
+            level = logging.DEBUG if asked in self.heard else logging.INFO
+            self.heard.add(asked)
+            log.log(level, "task %d, step %d: %s", self.task + 1, self.step, change.text)
+            self.history.events.append((moment.total, change.text))
+            if change.portrait is not None:
+                self.history.portraits.append(dict(change.portrait))
         wanted = self.wants_penalty()
-        anew = anew or wanted != self.penalized or any(change.reset_optimizer for change in changes)
+        anew = anew or wanted != self.penalized or any(change.reset_optimizer for _, change in changes)
+        anew = anew or ((self.hooks.change_models or self.step == 0) and self.is_stale())
         self.penalized = wanted
         if anew:
             self.begin_optimizer()
         elif changes:
             self.begin_steps()
 
+    def is_stale(self) -> bool:
+        """Whether the optimizer's parameters are not those of the model any more, or not all that are trained."""
+        own = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        trained = trainable(self.model)
+        return len(own) != len(trained) or any(a is not b for a, b in zip(own, trained, strict=True))
+
     def learn(self) -> None:
         """Trains on the current task to its end."""
         if self.step == 0:
             task = self.curriculum.tasks[self.task]
-            for begin in self.training.hooks("before_task"):
-                begin(self.moment(task.train_inputs, task.train_targets))
-        data: tuple[Tensor, Tensor] = self.task_data(self.curriculum.tasks, self.task)
+            self.hooks.before_task(self.moment(task.train_inputs, task.train_targets))
+        data = self.hooks.task_data(self.curriculum.tasks, self.task)
         finite = torch.from_numpy(self.history.alive).to(data[0].device)
         while self.step < self.settings.steps:
             began = time.perf_counter()
             self.prepare(*data)
             batch = _batch(*data, self.settings.batch_size, self.training.generators)
-            for change in self.step_data:
-                batch = change(*batch)
-            losses = self.take_step(*batch)
+            losses = self.take_step(*self.hooks.step_data(batch, own=batch[0] is data[0]))
             finite = finite & losses.isfinite()
             self.step += 1
             self.history.train_seconds += time.perf_counter() - began
-            for look in self.after_step:
-                look(self.task, self.step, losses)
+            self.hooks.after_step(self.task, self.step, losses)
             ends = self.step == self.settings.steps
             if ends:
-                for end in self.training.hooks("after_task"):
-                    end(self.moment(*data))
+                self.hooks.after_task(self.moment(*data))
             if ends or self.step % self.settings.evaluate_every == 0:
                 self.history.alive = finite.cpu().numpy()
                 self.evaluate(self.task, losses.double().cpu().numpy())
@@ -202,8 +199,7 @@ class _Loop:
         if outside is not None:
             inputs = some_of(self.curriculum.tasks[max(task, 0)].train_inputs)
             self.history.outside.append(outside(inputs).cpu().numpy())
-        for tell in self.training.hooks("evaluation"):
-            tell(done, task, loss, rmse)
+        self.hooks.evaluation(done, task, loss, rmse)
 
     def end_row(self, index: int) -> None:
         """Takes the last evaluation as row `index` of R."""
@@ -212,16 +208,7 @@ class _Loop:
         if self.curriculum.view is not None:
             predictions = self.evaluator.predict(self.model, self.curriculum.view.inputs)
             self.history.predictions.append(predictions.cpu().numpy())
-        for tell in self.training.hooks("task_done"):
-            tell(index, row)
-
-    def stateful(self, name: str) -> dict[int, Any]:
-        """One of the methods around a checkpoint, of those extensions that have it, by their place."""
-        found = ((place, hooks([each], name)) for place, each in enumerate(self.training.extensions))
-        return {place: methods[0] for place, methods in found if methods}
-
-    def states(self) -> dict[int, Any]:
-        return {place: state() for place, state in self.stateful("state_dict").items()}
+        self.hooks.task_done(index, row)
 
     def save(self) -> None:
         if self.checkpoint is None:
@@ -233,7 +220,8 @@ class _Loop:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "generators": [generator.get_state() for generator in self.training.generators],
-            "extensions": self.states(),
+            "extensions": self.hooks.states(),
+            "trained": [parameter.requires_grad for parameter in self.model.parameters()],
             "history": self.history.state(),
         }
         self.checkpoint.save(state)
@@ -251,23 +239,21 @@ class _Loop:
         fit_to = getattr(self.model, "fit_to", None)
         if fit_to is not None:  # it may have grown or been pruned since it was built
             fit_to(state["model"])
-            self.begin_optimizer()
         self.model.load_state_dict(state["model"])
+        trained = state.get("trained") or [parameter.requires_grad for parameter in self.model.parameters()]
+        for parameter, wanted in zip(self.model.parameters(), trained, strict=True):
+            parameter.requires_grad_(wanted)
+        self.hooks.load_states(state.get("extensions") or [])
+        self.begin_optimizer()
         self.optimizer.load_state_dict(state["optimizer"])
         for generator, saved in zip(self.training.generators, state["generators"], strict=True):
             generator.set_state(saved)
         self.history = history = History.from_state(state["history"])
-        for place, restore in self.stateful("load_state_dict").items():
-            restore(state["extensions"][place])
-        stateful = set(self.stateful("state_dict"))
-        listeners = [each for place, each in enumerate(self.training.extensions) if place not in stateful]
-        evaluation, task_done = hooks(listeners, "evaluation"), hooks(listeners, "task_done")
+        again = self.hooks.deaf()
         boundaries = [0, *history.boundaries]
         told = 0
         for done, task, loss, rmse in zip(history.step, history.task, history.loss, history.rmse, strict=True):
-            for tell in evaluation:
-                tell(done, task, loss, rmse)
+            again.evaluation(done, task, loss, rmse)
             if told < len(history.rows) and done == boundaries[told]:
-                for tell in task_done:
-                    tell(told, history.rows[told])
+                again.task_done(told, history.rows[told])
                 told += 1

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from continual.extension import Penalty
+from continual.extension import Penalty, owner
 from continual.models import StackedModel
 from continual.optimizers.least_squares import LeastSquares
 from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
 from continual.optimizers.staged import Staged
+from continual.training.hooks import checked_term
 
 _EAGER_STEPS = 3  # before a capture, so that libraries have set themselves up and the optimizer has its state
 
@@ -63,7 +64,7 @@ class TrainingStep:
             if penalty is not None:
                 raise ValueError("LevenbergMarquardt takes no penalty, which is no sum of squares: use penalty=none")
             if terms or gradients:
-                owners = {type(getattr(each, "__self__", each)).__name__ for each in (*terms, *gradients)}
+                owners = {owner(each).partition(".")[0] for each in (*terms, *gradients)}
                 raise ValueError(
                     f"LevenbergMarquardt solves for the squares of errors alone, and {' and '.join(sorted(owners))} "
                     "changes the loss or its gradients: use another optimizer"
@@ -121,15 +122,16 @@ class TrainingStep:
             else:
                 predictions, penalty = self._penalty(self._model, inputs)
             for term in self._terms:
-                added = term(self._model, inputs, predictions)
+                added = checked_term(term, self._model, inputs, predictions)
                 penalty = added if penalty is None else penalty + added
             errors = predictions.detach() - targets.detach()
             losses = errors.square().mean(dim=(1, 2))
             upstream = errors.mul_(2.0 / max(errors.shape[1] * errors.shape[2], 1))
-            if penalty is None:
-                predictions.backward(upstream)
-            else:
+            if penalty is not None and penalty.requires_grad:
                 torch.autograd.backward([predictions, penalty], [upstream, torch.ones_like(penalty)])
+            else:
+                predictions.backward(upstream)
+            if penalty is not None:
                 losses = losses + penalty.detach()
             for change in self._gradients:
                 change(self._model)

@@ -1,12 +1,14 @@
 """The protocol by which training is extended: who is called when, with what, and what a resumption finds."""
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from continual.adaptations import GridSchedule
 from continual.extension import Change, Extension, Settings, Training, hooks
 from continual.optimizers import LBFGS, Adam, LevenbergMarquardt
 from continual.records.checkpoint import Checkpoint
@@ -14,6 +16,7 @@ from continual.strategies import Cumulative, FineTune, Strategy
 from continual.training.loop import train
 from continual.training.stepping import TrainingStep
 from kan import KAN
+from mlp_baselines import MLP
 from tasks import gaussian_peaks
 from tasks.sampling import generators_from
 
@@ -127,6 +130,9 @@ class Pull(Strategy):
         self.anchor = state["anchor"]
 
 
+PULL = Pull()
+
+
 def test_a_term_of_the_loss_has_its_gradient() -> None:
     whole, strategy = training(), Pull()
     model, task = whole.model, whole.curriculum.tasks[0]
@@ -183,19 +189,25 @@ class InterruptionError(Exception):
     """Stands for a Ctrl-C."""
 
 
+class Break(Extension):
+    """Breaks a training off after a step."""
+
+    def __init__(self, stop) -> None:
+        self.stop = stop
+
+    def after_step(self, task, step, losses) -> None:
+        if (task, step) == self.stop:
+            raise InterruptionError
+
+
 @pytest.mark.parametrize("stop", [(0, 3), (0, 6), (1, 1), (1, 6), (2, 2)])
 @pytest.mark.parametrize("make", [ADAM, functools.partial(LBFGS, max_iter=3)])
 def test_state_is_there_after_an_interruption_to_the_last_bit(tmp_path, stop, make) -> None:
-    class Break(Extension):
-        def after_step(self, task, step, losses) -> None:
-            if (task, step) == stop:
-                raise InterruptionError
-
     straight = training(strategy=Pull(), make=make)
     expected = train(straight)
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(InterruptionError):
-        train(training(strategy=Pull(), make=make, observers=[Break()], checkpoint=Checkpoint(path)))
+        train(training(strategy=Pull(), make=make, observers=[Break(stop)], checkpoint=Checkpoint(path)))
     resumed = training(strategy=Pull(), make=make, checkpoint=Checkpoint(path))
     history = train(resumed)
     assert np.array_equal(history.matrix(), expected.matrix())
@@ -217,14 +229,9 @@ def test_those_without_state_hear_again_what_they_missed_and_others_do_not(tmp_p
         def load_state_dict(self, state) -> None:
             self.steps = list(state["steps"])
 
-    class Break(Extension):
-        def after_step(self, task, step, losses) -> None:
-            if (task, step) == (1, 3):
-                raise InterruptionError
-
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(InterruptionError):
-        train(training(observers=[Listener(), Keeper(), Break()], checkpoint=Checkpoint(path)))
+        train(training(observers=[Listener(), Keeper(), Break((1, 3))], checkpoint=Checkpoint(path)))
     again = [Listener(), Keeper()]
     train(training(observers=[*again, Extension()], checkpoint=Checkpoint(path)))
     assert again[0].steps == again[1].steps == list(range(0, 19, 2))
@@ -300,3 +307,209 @@ def test_steps_are_recorded_only_where_extensions_allow_it() -> None:
     assert not TrainingStep(whole.model, optimizer, terms=[pull.loss_term])._recordable()
     pull.capturable = True
     assert TrainingStep(whole.model, optimizer, terms=[pull.loss_term])._recordable()
+
+
+class Freeze(Strategy):
+    """Takes parameters out of training after the first task."""
+
+    def after_task(self, moment) -> None:
+        if moment.task == 1:
+            moment.model.layer(0).base_weight.requires_grad_(False)
+
+
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize(
+    "make", [ADAM, functools.partial(LBFGS, max_iter=3), functools.partial(torch.optim.SGD, lr=0.01)]
+)
+def test_parameters_that_are_frozen_stay_so_after_an_interruption(tmp_path, make, reset) -> None:
+    straight = training(strategy=Freeze(reset), make=make)
+    frozen = []
+
+    class Look(Extension):
+        def task_done(self, index, rmse) -> None:
+            frozen.append(straight.model.layer(0).base_weight.detach().clone())
+
+    expected = train(replace(straight, observers=[Look()]))
+    assert torch.equal(frozen[1], frozen[3])
+    assert not torch.equal(frozen[0], frozen[1])
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(InterruptionError):
+        train(training(strategy=Freeze(reset), make=make, observers=[Break((1, 3))], checkpoint=Checkpoint(path)))
+    resumed = train(training(strategy=Freeze(reset), make=make, checkpoint=Checkpoint(path)))
+    assert np.array_equal(resumed.matrix(), expected.matrix())
+
+
+class Refine(Extension):
+    """Refines the grid in a way of its own, and may keep quiet about it."""
+
+    def __init__(self, where: str, change: Change | None = None) -> None:
+        self.where, self.change = where, change
+
+    def refine(self, moment) -> None:
+        if moment.task == 2:
+            moment.model.refine(20, moment.inputs)
+
+    def before_task(self, moment) -> None:
+        if self.where == "before_task":
+            self.refine(moment)
+
+    def before_step(self, moment):
+        if self.where == "before_step" and moment.step == 2:
+            self.refine(moment)
+            return self.change if moment.task == 2 else None
+        return None
+
+    def after_task(self, moment) -> None:
+        if self.where == "after_task":
+            self.refine(moment)
+
+
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("make", [ADAM, functools.partial(LBFGS, max_iter=3)])
+@pytest.mark.parametrize(
+    ("where", "change"),
+    [
+        ("before_task", None),
+        ("before_step", None),
+        ("before_step", Change("refined", reset_optimizer=False)),
+        ("after_task", None),
+    ],
+)
+def test_new_parameters_are_trained_whoever_brings_them(tmp_path, where, change, make, reset) -> None:
+    def parts(**options):
+        return training(strategy=FineTune(reset), make=make, **options)
+
+    straight = parts(adaptations=[Refine(where, change)])
+    kept = []
+
+    class Look(Extension):
+        def after_step(self, task, step, losses) -> None:
+            if (task, step) in ((2, 1), (2, 6)):
+                kept.append(straight.model.layer(0).coefficients.detach().clone())
+
+    expected = train(replace(straight, observers=[Look()]))
+    assert kept[0].shape[2] == 23
+    assert not torch.equal(kept[0], kept[1])
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(InterruptionError):
+        train(parts(adaptations=[Refine(where, change)], observers=[Break((2, 2))], checkpoint=Checkpoint(path)))
+    resumed = train(parts(adaptations=[Refine(where, change)], checkpoint=Checkpoint(path)))
+    assert np.array_equal(resumed.matrix(), expected.matrix())
+
+
+@pytest.mark.parametrize("stop", [(0, 2), (0, 4), (1, 5)])
+def test_a_penalty_ends_where_it_should_after_an_interruption_too(tmp_path, stop) -> None:
+    def parts(**options):
+        whole = training(**options)
+        model = MLP(1, 1, width=5, members=2, generators=generators_from((0, 1), "model"), dtype=DOUBLE)
+
+        def penalty(model, x):
+            return model(x), sum(w.square().sum((1, 2)) for w in model.weights)
+
+        return replace(whole, model=model, penalty=penalty, settings=replace(whole.settings, penalty_steps=3))
+
+    expected = train(parts())
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(InterruptionError):
+        train(parts(observers=[Break(stop)], checkpoint=Checkpoint(path)))
+    assert np.array_equal(train(parts(checkpoint=Checkpoint(path))).matrix(), expected.matrix())
+
+
+def test_others_hear_of_a_change() -> None:
+    heard = []
+
+    class Hear(Strategy):
+        def changed(self, moment, change) -> None:
+            heard.append((moment.task, moment.step, change.text.partition(",")[0]))
+
+    train(training(strategy=Hear(), adaptations=[GridSchedule(9, [10, 20])]))
+    assert heard == [(2, 3, "grid extension to 20 intervals")]
+
+
+@pytest.mark.parametrize(
+    ("method", "returned", "message"),
+    [
+        (
+            "loss_term",
+            lambda model, x, y: torch.tensor(1.0),
+            r"X.loss_term must give a number for each member.*got \(\)",
+        ),
+        ("loss_term", lambda model, x, y: y.sum((1, 2)).unsqueeze(1), r"got \(2, 1\)"),
+        ("loss_term", lambda model, x, y: 0.0, "got float"),
+        ("loss_term", lambda model, x, y: None, "got NoneType"),
+        ("before_step", lambda moment: "shaken", "X.before_step must return a Change or None, got 'shaken'"),
+        ("step_data", lambda x, y: None, "X.step_data must give inputs .* got NoneType"),
+        ("step_data", lambda x, y: (x, y[:1]), r"got \(2, 7, 1\) and \(1, 7, 1\)"),
+        ("step_data", lambda x, y: (x[:, :0], y[:, :0]), "with B ≥ 1"),
+        (
+            "task_data",
+            lambda tasks, index: (tasks[0].train_inputs[0], tasks[0].train_targets[0]),
+            "X.task_data must give",
+        ),
+        (
+            "state_dict",
+            lambda: {"a": np.zeros(3)},
+            "X.state_dict holds a numpy.ndarray, which no checkpoint gives back",
+        ),
+        ("state_dict", lambda: {"a": [1, {"b": np.int64(3)}]}, "holds a numpy.int64"),
+        ("state_dict", lambda: {"a": torch.Generator()}, "holds a torch._C.Generator"),
+    ],
+)
+def test_what_an_extension_returns_is_checked(tmp_path, method, returned, message) -> None:
+    content = {method: lambda self, *arguments: returned(*arguments)}
+    content[method].__name__ = method
+    if method == "state_dict":
+        content["load_state_dict"] = lambda self, state: None
+    kind = type("X", (Extension,), content)
+    with pytest.raises(ValueError, match=message):
+        train(training(observers=[kind()], checkpoint=Checkpoint(tmp_path / "checkpoint.pt")))
+
+
+def test_a_term_without_graph_counts_in_the_loss_alone() -> None:
+    class Constant(Extension):
+        def loss_term(self, model, inputs, predictions):
+            return torch.ones(model.members, dtype=DOUBLE)
+
+    plain, shifted = train(training()), train(training(observers=[Constant()]))
+    assert np.array_equal(plain.matrix(), shifted.matrix())
+    np.testing.assert_allclose(np.stack(shifted.loss[1:]), np.stack(plain.loss[1:]) + 1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"observers": [Diary]}, "Diary is a class"),
+        ({"strategy": PULL, "observers": [PULL]}, "Pull takes part twice"),
+        ({"observers": [type("Half", (Extension,), {"state_dict": lambda self: {}})()]}, "Half needs both"),
+        ({"observers": [type("Odd", (Extension,), {"gradients": []})()]}, "Odd.gradients must be a method"),
+    ],
+)
+def test_what_is_no_extension_is_refused_before_any_work(options, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        train(training(**options))
+
+
+def test_states_of_other_extensions_are_refused(tmp_path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(InterruptionError):
+        train(training(strategy=Pull(), observers=[Break((1, 2))], checkpoint=Checkpoint(path)))
+    with pytest.raises(ValueError, match=r"holds the states of \['Pull'\], and this training has \[\]"):
+        train(training(checkpoint=Checkpoint(path)))
+
+
+def test_what_is_shown_can_not_be_written_to_and_a_plain_strategy_will_do() -> None:
+    class Vandal(Extension):
+        def evaluation(self, step, task, loss, rmse) -> None:
+            rmse *= 1000.0
+
+    with pytest.raises(ValueError, match="read-only"):
+        train(training(observers=[Vandal()]))
+
+    class Shift(Extension):
+        def step_data(self, inputs, targets):
+            return inputs, targets.add_(1.0)
+
+    whole = training(observers=(each for each in [Shift()]))
+    before = whole.curriculum.tasks[0].train_targets.clone()
+    train(replace(whole, settings=replace(whole.settings, batch_size=None), strategy=Extension()))
+    assert torch.equal(whole.curriculum.tasks[0].train_targets, before)
