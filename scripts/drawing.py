@@ -1,21 +1,25 @@
-"""What an experiment ends with: figures, tables and page of its last sweep, drawn from the records."""
+"""What is drawn from records: what an experiment ends with, and any two settings of any runs."""
 
-__all__ = ["draw"]
+__all__ = ["draw", "draw_plot"]
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from continual.figures import save
+from continual.figures import save, sweep
 from continual.records.listing import read_sweep
 from continual.records.states import failure, run_state
+from continual.records.store import flat
 from continual.reports.page import write_page
 from continual.reports.structure import write_structures
 from continual.reports.tables import text_table, write_tables
 from continual.trackers.tracker import Clocked
 from scripts.command import train_command
+from scripts.runs.chosen import check_known, chosen_runs
 
 
 def draw(config: DictConfig, folder: Path) -> None:
@@ -59,3 +63,43 @@ def draw(config: DictConfig, folder: Path) -> None:
     others = [*([structure] if structure else []), *(path for paths in more.values() for path in paths)]
     for path in [*pictures.values(), tables[0], *others, page]:
         print(path)
+
+
+def draw_plot(settings: Sequence[tuple[str, str]], places: Sequence[Path]) -> list[Path]:
+    """Heat maps and lines of metrics over one or two settings of finished runs.
+
+    Args:
+        settings: x, and y, value, where, output if they are given; where any number of times.
+        places: folders of results.
+
+    Returns:
+        The picture's files.
+
+    Raises:
+        ValueError: no x, a setting that no run has, or no run to draw.
+        FileNotFoundError: a folder that is not there.
+    """
+    chosen = dict(settings)
+    if not chosen.get("x"):
+        raise ValueError("x=KEY is missing: the setting along the first axis")
+    runs = chosen_runs(places, [value for key, value in settings if key == "where"], ["done"])
+    found = [(run, run.record) for run in runs if run.record is not None]
+    if not found:
+        raise ValueError(f"no finished run is in {' or '.join(map(str, places))}")
+    keys = [chosen[key] for key in ("x", "y") if chosen.get(key)]
+    for key in keys:
+        check_known(runs, key)
+    configs = [flat(run.config) for run, _ in found]
+    differ = [key for key in configs[0] if len({str(config.get(key)) for config in configs}) > 1]
+    varied = [key for key in differ if key != "name" and "_target_" not in key]
+    records = []
+    for (run, record), config in zip(found, configs, strict=True):
+        axes = {key: config.get(key) for key in varied if not any(key == k or key.endswith(f".{k}") for k in keys)}
+        axes |= {key: run.value(key) for key in keys}
+        axes |= {} if len(keys) == 2 else {"model": run.folder.name.rpartition("-")[0]}
+        records.append(replace(record, axes=axes))
+    metrics = (chosen.get("value") or "forgetting,learned_rmse,final_rmse").split(",")
+    figure = sweep(records, (keys[0], keys[1] if len(keys) == 2 else "model"), metrics)
+    folder = places[0] if not (places[0] / "record.json").is_file() else places[0].parent
+    name = chosen.get("output") or "-".join(["plot", *(key.replace(".", "_") for key in keys)])
+    return save(figure, folder, name)

@@ -3,6 +3,7 @@
 __all__ = ["train_one"]
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -12,6 +13,7 @@ from omegaconf import DictConfig
 from continual.reports.structure import outcome
 from continual.reports.tables import text_table
 from continual.run import execute, save_summary
+from scripts.command import train_command
 from scripts.config.run import build_run
 from scripts.effects import chosen_keys, without_effect
 from scripts.errors import explain
@@ -27,6 +29,8 @@ def train_one(config: DictConfig) -> None:
     set_threads(config)
     try:
         ready = build_run(config)
+        command = train_command(hydra.overrides.task, sweep=False)
+        ready = replace(ready, info=replace(ready.info, command=command))
         for line in without_effect(ready.info.config, chosen_keys(hydra.overrides.task)):
             print(line)
         record = execute(ready)

@@ -27,6 +27,7 @@ from continual.records.record import is_done
 from continual.records.states import note_failure, run_state
 from continual.run import BusyError, execute
 from continual.stopping import Stopped, is_orphan
+from scripts.command import train_command
 from scripts.config.composed import check_places, entry_of, experiment_folder, plain
 from scripts.config.parts import try_parts
 from scripts.config.run import build_run
@@ -184,7 +185,8 @@ def _attempt(config: DictConfig, *, wait: bool, number: int | None = None) -> No
         folder = experiment / entry.folder
         ready = build_run(config)
         names = {listed.folder: listed.name for listed in read_list(experiment)}
-        info = replace(ready.info, name=names.get(entry.folder) or ready.info.name)  # by what varies in this sweep
+        name = names.get(entry.folder) or ready.info.name  # by what varies in this sweep
+        info = replace(ready.info, name=name, command=train_command(entry.overrides, sweep=False))
         execute(replace(ready, info=info), wait=wait)
     except BusyError as error:
         print(f"left for now: {error}", file=sys.stderr)

@@ -88,7 +88,7 @@ def _override_order(overrides: Sequence[str]) -> list[str]:
     return [*overrides, *(item for item in _SHORT if item.partition("=")[0] not in chosen)]
 
 
-_OF_A_SESSION = {"seconds", "sessions", "sha256", "files", "events_seen"}
+_OF_A_SESSION = {"command", "peak_memory", "seconds", "sessions", "sha256", "files", "events_seen"}
 
 
 def compare(found: Record, expected: Record) -> None:

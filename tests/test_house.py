@@ -13,10 +13,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("kan", "mlp_baselines", "tasks", "continual", "scripts")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
-LATE = {"numba", "wandb", "resource", "kan.engines.local.kernels", "kan.engines.cuda.kernels"}
+LATE = {"numba", "wandb", "pyarrow", "resource", "kan.engines.local.kernels", "kan.engines.cuda.kernels"}
 """What is optional, broken here and there, or slow to import and not always needed: may be imported in a function."""
 
-ENTRANCES = ("scripts/train.py", "scripts/report.py", "scripts/errors.py", "scripts/*/__main__.py")
+ENTRANCES = ("scripts/train.py", "scripts/plot.py", "scripts/report.py", "scripts/errors.py", "scripts/*/__main__.py")
 """What answers `--help` and most mistakes before torch is there: may import late what needs it."""
 
 FOREIGN = "scripts/*/peer_worker.py"

@@ -129,6 +129,8 @@ def _train_and_record(run: Run) -> Record:
     note_failure(folder, None)
     with StopSignals() as stop, log_file(folder / "log.txt"):
         log.debug("%s, %d seeds, identity %s", run.info.name, len(run.info.seeds), run.info.identity)
+        if run.info.command:
+            log.debug("command: %s", run.info.command)
         write_config(run)
         tracker = Clocked(run.tracker)
         checkpoint = Checkpoint(

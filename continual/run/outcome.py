@@ -4,6 +4,7 @@ __all__ = ["finish", "pictures", "save_summary", "say_result", "write_config"]
 
 import io
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,20 @@ from continual.training.evaluation import baseline_rmse
 from continual.training.history import History
 from tasks import Curriculum
 
+try:
+    import resource
+except ImportError:  # there is none on Windows
+    resource = None  # type: ignore[assignment]
+
 log = logging.getLogger(__name__)
+
+
+def _peak_memory() -> int | None:
+    """Most bytes that this process has held so far, earlier runs of a sweep included; None where nobody counts."""
+    if resource is None:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
 def write_config(run: Run) -> None:
@@ -73,6 +87,8 @@ def finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
         },
         "device": hardware(device),
         "threads": torch.get_num_threads(),
+        "command": info.command,
+        "peak_memory": _peak_memory(),
         "versions": package_versions(),
         "code": checkpoint.code(),
         "sessions": sessions,

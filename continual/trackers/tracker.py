@@ -55,6 +55,7 @@ class RunInfo:
         task_names: names of the tasks in the order in which they are learned, (T,).
         seeds: one seed a member, (M,).
         family: family of the model, "KAN" or "MLP".
+        command: trains it alone, or goes on with it; nothing where nobody knows.
     """
 
     experiment: str
@@ -66,6 +67,7 @@ class RunInfo:
     task_names: Sequence[str]
     seeds: Sequence[int]
     family: str
+    command: str = ""
 
 
 class Tracker(Extension):

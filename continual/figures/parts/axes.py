@@ -76,12 +76,25 @@ class SweepAxis:
         else:
             margin = (0.05 * (places[-1] - places[0]) if self.numeric else 0.5) or 0.5
             axes.set_xlim(places[0] - margin, places[-1] + margin)
-        shown = self.present[:: max(math.ceil(len(places) / 8), 1)]
+        shown = self._apart(self.present[:: max(math.ceil(len(places) / 8), 1)], axes)
         figure = axes.get_figure(root=True)
         inches = axes.get_position().width * (figure.get_size_inches()[0] if figure else 1.0)
         axes.set_xticks([self.place(value) for value in shown], self.labels(shown, inches))
         axes.set_xticks([], minor=True)
         axes.set_xlabel(self.title, labelpad=1)
+
+    def _apart(self, values: Sequence[Any], axes: Axes) -> list[Any]:
+        """Those values whose labels do not meet the one before: a twentieth of the axis apart."""
+        scale, (low, high) = axes.xaxis.get_transform(), axes.get_xlim()
+        ends = [float(end) for end in scale.transform([low, high])]
+        shown: list[Any] = []
+        at = -math.inf
+        for value in values:
+            place = (float(scale.transform([self.place(value)])[0]) - ends[0]) / (ends[1] - ends[0])
+            if place - at >= 0.05:
+                shown.append(value)
+                at = place
+        return shown
 
 
 def _is_number(value: Any) -> bool:

@@ -1,0 +1,91 @@
+"""What ran, with what, and how it ended: `python -m scripts.runs list results`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from scripts.errors import explain, speak_anywhere
+
+_EXAMPLES = """
+examples:
+  python -m scripts.runs list                                         all runs below results
+  python -m scripts.runs list results/grid_depth --where grid_size=50 --sort forgetting
+  python -m scripts.runs list --state failed --columns name,problem   what failed, and why
+  python -m scripts.runs show results/runs/kan-06aba855               one run: settings, metrics, command, versions
+  python -m scripts.runs diff results/runs/kan-06aba855 results/runs/mlp-a1b2c3d4
+  python -m scripts.runs export runs.csv results --members            a line for each seed; .parquet as well
+  python -m scripts.runs rerun --state failed                         the commands; --go runs them
+  python -m scripts.runs merge /mnt/other/results                     another machine's finished runs
+  python -m scripts.runs archive results/grid_depth                   results/grid_depth.tar.gz
+  python -m scripts.runs clean                                        what nobody needs; --yes removes it
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.runs",
+        description="The runs below results: listed, shown, compared, exported, begun again, merged, put away.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str, *, filters: bool = True) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        if filters:
+            added.add_argument("places", nargs="*", type=Path, default=[Path("results")], metavar="FOLDER")
+            added.add_argument("--state", choices=["running", "interrupted", "failed", "done"], action="append")
+            added.add_argument(
+                "--where", action="append", default=[], metavar="KEY=VALUE", help="settings, metrics, names"
+            )
+        return added
+
+    listing = command("list", "one line a run")
+    listing.add_argument("--columns", metavar="KEY,KEY", help="what to show; settings by dotted keys or their ends")
+    listing.add_argument("--sort", metavar="KEY", help="by a setting or a metric; what has none comes last")
+    command("show", "one run: settings, metrics, its command, versions", filters=False).add_argument(
+        "folder", type=Path, metavar="FOLDER"
+    )
+    difference = command("diff", "settings and metrics in which two runs differ", filters=False)
+    difference.add_argument("first", type=Path, metavar="FOLDER")
+    difference.add_argument("second", type=Path, metavar="FOLDER")
+    exported = commands.add_parser("export", help="a table of all numbers, CSV or Parquet by the file's ending")
+    exported.add_argument("file", type=Path, metavar="FILE")
+    exported.add_argument("places", nargs="*", type=Path, default=[Path("results")], metavar="FOLDER")
+    exported.add_argument("--state", choices=["done"], action="append")
+    exported.add_argument("--where", action="append", default=[], metavar="KEY=VALUE")
+    exported.add_argument("--members", action="store_true", help="a line for each seed")
+    again = command("rerun", "commands of runs that failed or were interrupted")
+    again.add_argument("--go", action="store_true", help="runs them, one after the other")
+    merged = command("merge", "brings another machine's finished runs into results", filters=False)
+    merged.add_argument("sources", nargs="+", type=Path, metavar="FOLDER")
+    merged.add_argument("--into", type=Path, default=Path("results"), metavar="FOLDER")
+    archived = command("archive", "one compressed file of a folder of results", filters=False)
+    archived.add_argument("folder", type=Path, metavar="FOLDER")
+    cleaned = command("clean", "lists what nobody needs: partial files, checkpoints beside records")
+    cleaned.add_argument(
+        "--unfinished", action="store_true", help="failed and interrupted runs, with their checkpoints"
+    )
+    cleaned.add_argument("--yes", action="store_true", help="removes it")
+    return parser
+
+
+def main() -> None:
+    """Parses, and does what is asked."""
+    speak_anywhere()
+    options = _parser().parse_args()
+    from scripts.runs.commands import COMMANDS  # slow to import: not before --help has been answered
+
+    try:
+        sys.exit(COMMANDS[options.command](options))
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+    except Exception as error:
+        message = str(error.args[0]) if isinstance(error, KeyError | ValueError) else explain(error, sys.argv[1:])
+        if message is None:
+            raise
+        sys.exit(f"error: {message}")
+
+
+if __name__ == "__main__":
+    main()
