@@ -1,12 +1,13 @@
-"""The README's Python examples run."""
+"""The Python examples of the README and of docs/architecture.md run."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+ROOT = Path(__file__).parents[1]
+PAGES = [(ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/architecture.md")]
+BLOCKS = [block for page in PAGES for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL)]
 
 
 @pytest.mark.parametrize("code", [code for code in BLOCKS if "…" not in code], ids=lambda code: code.split("\n")[0])
