@@ -62,18 +62,40 @@ class Forecast:
             self._seconds.append(_seconds(dict(values)))
             self._looked += time.perf_counter() - begin
 
-    def sentence(self) -> str:
-        """The forecast in one line; "" where nothing is left to do."""
+    @property
+    def _share(self) -> float:
+        """All runs over those that were looked at."""
+        return self.runs / max(self._done + len(self._steps), 1)
+
+    @property
+    def left(self) -> int:
+        """Runs that are to be trained."""
+        return round(len(self._steps) * self._share)
+
+    @property
+    def seconds(self) -> float:
+        """What they take, one after the other."""
+        measured = sum(self._steps[: len(self._seconds)])
+        return sum(self._seconds) / measured * sum(self._steps) * self._share if measured else 0.0
+
+    @property
+    def memory(self) -> float:
+        """Bytes that the largest of them needs."""
+        return self._memory
+
+    def sentence(self, jobs: int = 1) -> str:
+        """The forecast in one line; "" where nothing is left to do.
+
+        Args:
+            jobs: runs at a time.
+        """
         if not self._steps:
             return ""
-        share = self.runs / (self._done + len(self._steps))  # of those that were looked at
-        left = round(len(self._steps) * share)
-        steps, measured = sum(self._steps), sum(self._steps[: len(self._seconds)])
-        seconds = sum(self._seconds) / measured * steps * share
-        done = f", {self.runs - left} of them done" if left < self.runs else ""
+        done = f", {self.runs - self.left} of them done" if self.left < self.runs else ""
+        at_a_time = f" with {jobs} runs at a time" if jobs > 1 else ""
         return (
-            f"{self.runs} runs{done}; to do: {round(steps * share)} steps, about {shown_seconds(seconds)}, "
-            f"memory up to {shown_bytes(self._memory)} a run"
+            f"{self.runs} runs{done}; to do: {round(sum(self._steps) * self._share)} steps, about "
+            f"{shown_seconds(self.seconds / jobs)}{at_a_time}, memory up to {shown_bytes(self._memory)} a run"
         )
 
 

@@ -18,7 +18,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from hydra_plugins.hydra_joblib_launcher.config import JobLibLauncherConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from continual.records.listing import Entry, add_entry, begin_list, read_list
@@ -29,6 +30,7 @@ from continual.run import BusyError, execute
 from continual.stopping import Stopped, is_orphan
 from scripts.command import train_command
 from scripts.config.composed import check_places, entry_of, experiment_folder, plain
+from scripts.config.needs import A_PROCESS, available_memory
 from scripts.config.parts import try_parts
 from scripts.config.run import build_run
 from scripts.config.schema import MOST_THREADS, ConfigError
@@ -36,7 +38,7 @@ from scripts.effects import chosen_keys, without_effect
 from scripts.errors import explain
 from scripts.forecast import Forecast
 
-_OF_THE_SWEEP = ("experiment_name", "name", "results", "report", "hydra", "tracker", "threads", "rerun")
+_OF_THE_SWEEP = ("experiment_name", "jobs", "name", "results", "report", "hydra", "tracker", "threads", "rerun")
 
 SWEEP = "KAN_CONTINUAL_SWEEP"
 """Environment variable that names the running sweep to those of its runs that other processes train."""
@@ -51,14 +53,14 @@ def sweep_of(config: DictConfig) -> str:
     return " ".join([*swept, "|", *config.hydra.overrides.task])
 
 
-def check_sweep(config: DictConfig) -> tuple[list[Entry], list[str]]:
+def check_sweep(config: DictConfig) -> tuple[list[Entry], list[str], int]:
     """Composes each run and builds it, for one seed, of a basic sweep; other sweepers choose their runs as they go.
 
     Of `MANY` runs or more, only so many that every value of every axis has been in one.
 
     Returns:
-        The runs that were looked at, as the sweep lists them; and lines to say: settings that change nothing, and what
-        the runs will take.
+        The runs that were looked at, as the sweep lists them; lines to say: settings that change nothing, and what the
+        runs will take; and how many runs at a time there are to be.
 
     Raises:
         ConfigError: what is wrong with a run, and which one it is.
@@ -69,7 +71,7 @@ def check_sweep(config: DictConfig) -> tuple[list[Entry], list[str]]:
             "hydra.sweep.dir follows from the results' place: set results=… and experiment_name=… instead"
         )
     if not str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
-        return [], []
+        return [], [], config.jobs if isinstance(config.jobs, int) else 1
     swept = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # which glob() looks options up in
     overrides = parser.parse_overrides([*swept, *config.hydra.overrides.task])
@@ -115,7 +117,34 @@ def check_sweep(config: DictConfig) -> tuple[list[Entry], list[str]]:
         for name, count in alike.items()
         if count > 1
     ]
-    return entries, [line for line in (*lines, forecast.sentence()) if line]
+    at_a_time = _jobs(config, forecast)
+    return entries, [line for line in (*lines, forecast.sentence(at_a_time)) if line], at_a_time
+
+
+_WORTH = 20.0
+"""Seconds of training from which a sweep is spread by itself: a process takes three of a core's to import torch."""
+
+
+def _jobs(config: DictConfig, forecast: Forecast) -> int:
+    """How many runs at a time: as told, or one for each core that has memory, on the CPU, where it pays."""
+    wanted = config.jobs
+    if wanted != "auto":
+        return max(min(int(wanted), forecast.left), 1)
+    if config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available()):
+        return 1
+    if forecast.seconds < _WORTH or not str(config.hydra.launcher._target_).endswith("BasicLauncher"):
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = available_memory()
+    room = cores if memory is None else int(memory // max(forecast.memory + A_PROCESS, 1.0))
+    return max(min(cores // max(config.threads, 1), room, forecast.left), 1)
+
+
+def _spread(config: DictConfig, jobs: int) -> None:
+    """Lets Hydra launch the runs in so many processes, each of which imports everything once."""
+    if jobs > 1 and str(config.hydra.launcher._target_).endswith("BasicLauncher"):
+        with read_write(config.hydra), open_dict(config.hydra):
+            config.hydra.launcher = OmegaConf.structured(JobLibLauncherConf(n_jobs=jobs))
 
 
 def set_threads(config: DictConfig) -> None:
@@ -139,7 +168,8 @@ def begin_sweep(config: DictConfig) -> list[str]:
     Raises:
         ConfigError: see `check_sweep`.
     """
-    entries, lines = check_sweep(config)
+    entries, lines, jobs = check_sweep(config)
+    _spread(config, jobs)
     begin_list(experiment_folder(config), sweep_of(config), entries)
     os.environ[SWEEP] = sweep_of(config)
     return lines

@@ -1,6 +1,16 @@
 """What a run will need, compared with what the machine has before anything is done."""
 
-__all__ = ["Needs", "available_memory", "check_seeds", "check_sizes", "guarded", "needs_of", "shown_bytes", "vast"]
+__all__ = [
+    "A_PROCESS",
+    "Needs",
+    "available_memory",
+    "check_seeds",
+    "check_sizes",
+    "guarded",
+    "needs_of",
+    "shown_bytes",
+    "vast",
+]
 
 import math
 import os
@@ -21,6 +31,9 @@ from continual.models import StackedModel, trainable
 from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
 from scripts.config.schema import ConfigError
 from tasks import Curriculum
+
+A_PROCESS = 500_000_000
+"""Bytes of a process of its own, with all that it imports and W&B beside it, about."""
 
 _A_MEMBER = 20_000
 """Bytes that a member costs whatever the model: three generators of random numbers, 5 kB each, and their shadows."""

@@ -69,6 +69,7 @@ class _Root(_Strict):
     device: Literal["auto", "cpu", "cuda"]
     dtype: Literal["float32", "float64"]
     threads: Annotated[int, Field(ge=1, le=MOST_THREADS)]
+    jobs: Literal["auto"] | Annotated[int, Field(ge=1, le=MOST_THREADS)]
     results: Annotated[str, Field(min_length=1)]
     rerun: bool
     sweep: dict[str, Any]
@@ -169,6 +170,8 @@ def _root_message(error: ValidationError, config: Node) -> str:
         return f"{path} is not a config key; {nearest(key, fields)}"
     if first["type"] == "missing":
         return f"{path} is missing"
+    if path.startswith("jobs"):
+        return f"jobs must be auto or a number of runs at a time of at least 1, got {_shown(config.get('jobs'))}"
     if path.startswith("seeds"):
         return f"seeds must be a number of seeds of at least 1 or a list of them, got {_shown(config.get('seeds'))}"
     return f"{path}: {_sentence(first['msg'])}, got {_shown(first['input'])}"

@@ -3,11 +3,14 @@
 import json
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -17,11 +20,14 @@ from omegaconf import OmegaConf
 
 from continual.records.files import UnusableFileError
 from continual.records.listing import Entry, add_entry, begin_list, read_list, read_sweep
-from continual.records.record import read_record
+from continual.records.lock import is_locked
+from continual.records.record import Record, read_record
 from scripts.command import completed, train_command
 from scripts.config.composed import identity, plain, shortest
 from scripts.config.schema import ConfigError
+from scripts.sweeps import _jobs as at_a_time
 from scripts.sweeps import check_sweep
+from tests.short_runs import compare
 from tests.synthetic import write_run
 
 ROOT = Path(__file__).parents[2]
@@ -395,3 +401,96 @@ def test_a_lost_list_and_a_name_for_all_are_said(tmp_path, monkeypatch, capfd) -
         report.main()
     assert "has lost its list (runs.jsonl)" in str(stopped.value.code)
     assert "\n" not in str(stopped.value.code)
+
+
+def records_of(results: Path) -> dict[str, Record]:
+    return {path.parent.name: read_record(path.parent) for path in results.rglob("record.json")}
+
+
+def test_several_runs_at_a_time_leave_the_same(tmp_path) -> None:
+    sweep = ["-m", "model.grid_size=5,6,7,8", "optimizer=adam,lbfgs", *SHORT]
+    train(*sweep, f"results={tmp_path / 'one'}", "jobs=1")
+    said = train(*sweep, f"results={tmp_path / 'two'}", "jobs=2")
+    assert "8 runs; to do: " in said
+    assert "with 2 runs at a time" in said
+    ones, twos = records_of(tmp_path / "one"), records_of(tmp_path / "two")
+    assert ones.keys() == twos.keys()
+    assert len(ones) == 8
+    for name, record in ones.items():
+        compare(twos[name], record)
+    tables = [(tmp_path / place / "runs" / "table.csv").read_text().splitlines() for place in ("one", "two")]
+    assert [line.split(",")[0] for line in tables[0]] == [line.split(",")[0] for line in tables[1]]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
+def test_a_sweep_of_several_processes_goes_on_after_a_signal(tmp_path, number) -> None:
+    sweep = ["-m", "model.grid_size=5,6,7,8", "seeds=2", "training.steps=800", "tracker=none", "jobs=2"]
+    sweep.append("training.checkpoint_seconds=0.05")
+    arguments = [*sweep, f"results={tmp_path / 'broken'}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scripts.train", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "broken").rglob("checkpoint.pt")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    process.wait(timeout=60)
+    while any(is_locked(path) for path in (tmp_path / "broken" / "runs").glob("*-*")) and time.monotonic() < deadline:
+        time.sleep(0.1)  # workers save and end
+    train(*arguments)
+    train(*sweep, f"results={tmp_path / 'whole'}")
+    broken, whole = records_of(tmp_path / "broken"), records_of(tmp_path / "whole")
+    assert broken.keys() == whole.keys()
+    assert len(whole) == 4
+    for name, record in whole.items():
+        compare(broken[name], record)
+    left = {path.name for folder in (tmp_path / "broken" / "runs").glob("*-*") for path in folder.iterdir()}
+    assert left == {"config.yaml", "curves.npz", "log.txt", "model.pt", "record.json"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "forecast", "expected"),
+    [
+        ({}, {"seconds": 5.0}, 1),  # not worth it
+        ({}, {"seconds": 60.0}, 4),
+        ({"threads": 2}, {"seconds": 60.0}, 2),
+        ({"threads": 8}, {"seconds": 60.0}, 1),
+        ({}, {"seconds": 60.0, "left": 3}, 3),
+        ({}, {"seconds": 60.0, "memory": 2.0e9}, 2),  # of five
+        ({"device": "cuda"}, {"seconds": 60.0}, 1),
+        ({"jobs": 3}, {"seconds": 1.0}, 3),
+        ({"jobs": 3}, {"seconds": 1.0, "left": 2}, 2),
+        ({"jobs": 1}, {"seconds": 600.0}, 1),
+        ({"launcher": "JoblibLauncher"}, {"seconds": 60.0}, 1),  # somebody chose another one
+    ],
+)
+def test_how_many_runs_at_a_time(monkeypatch, settings, forecast, expected) -> None:
+    monkeypatch.setattr("scripts.sweeps.os.sched_getaffinity", lambda _: range(4), raising=False)
+    monkeypatch.setattr("scripts.sweeps.available_memory", lambda: 5_000_000_000)
+    chosen = {"jobs": "auto", "threads": 1, "device": "cpu", "launcher": "BasicLauncher", **settings}
+    config = OmegaConf.create({**chosen, "hydra": {"launcher": {"_target_": chosen.pop("launcher")}}})
+    coming = SimpleNamespace(**{"seconds": 60.0, "left": 20, "memory": 1e6, **forecast})
+    assert at_a_time(config, coming) == expected
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("jobs=0", "jobs must be auto or a number"),
+        ("jobs=many", "at least 1, got 'many'"),
+        ("jobs=1,2", "jobs can't be swept: it belongs to the sweep as a whole"),
+    ],
+)
+def test_a_number_of_jobs_that_is_none(tmp_path, argument, expected) -> None:
+    assert expected in train("-m", "model.grid_size=5,6", argument, *SHORT, f"results={tmp_path}", code=1)
