@@ -114,21 +114,24 @@ class _Loop:
         until = self.settings.penalty_steps
         return self.training.penalty is not None and (until is None or self.step < until)
 
+    @property
+    def total(self) -> int:
+        """Steps done over all tasks."""
+        return self.task * self.settings.steps + self.step
+
     def moment(self, inputs: Tensor, targets: Tensor) -> Moment:
-        total = self.task * self.settings.steps + self.step
-        return Moment(self.model, self.task + 1, self.step, total, inputs, targets)
+        return Moment(self.model, self.task + 1, self.step, self.total, inputs, targets)
 
     def prepare(self, inputs: Tensor, targets: Tensor) -> None:
         """What comes before a step: changes of the model, and a new optimizer where the old one lost its meaning."""
         anew = self.step == 0 and self.task > 0 and getattr(self.training.strategy, "reset_optimizer", True)
-        moment = self.moment(inputs, targets)
-        changes = self.hooks.changes(moment) if self.hooks.change_models else []
+        changes = self.hooks.changes(self.moment(inputs, targets)) if self.hooks.change_models else []
         for asked, change in changes:
             # the console hears of each kind once a task; log.txt has them all
             level = logging.DEBUG if asked in self.heard else logging.INFO
             self.heard.add(asked)
             log.log(level, "task %d, step %d: %s", self.task + 1, self.step, change.text)
-            self.history.events.append((moment.total, change.text))
+            self.history.events.append((self.total, change.text))
             if change.portrait is not None:
                 self.history.portraits.append(dict(change.portrait))
         wanted = self.wants_penalty()
@@ -184,7 +187,7 @@ class _Loop:
         # a prediction can overflow before the next loss does
         self.history.alive = self.history.alive & np.isfinite(rmse).all(axis=1)
         rmse, median = (np.where(self.history.alive[:, None], errors, np.nan) for errors in (rmse, median))
-        done = task * self.settings.steps + self.step if task >= 0 else 0
+        done = self.total if task >= 0 else 0
         self.history.step.append(done)
         self.history.task.append(task)
         self.history.loss.append(loss)
