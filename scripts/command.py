@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
 from scripts.config.schema import ConfigError
-from scripts.groups import find
+from scripts.groups import find, options
 
 
 def check_packages() -> None:
@@ -68,7 +68,7 @@ def completed(arguments: Sequence[str]) -> list[str]:
     sweep over those.
 
     Raises:
-        ConfigError: several experiments at once, which have no common figure.
+        ConfigError: several experiments at once, which have no common figure; or an option that can be none.
     """
     if any(argument.startswith(("--help", "-h")) for argument in arguments):
         return list(arguments)
@@ -77,6 +77,8 @@ def completed(arguments: Sequence[str]) -> list[str]:
     for override in parsed:
         if override is not None and override.key_or_group == "experiment":
             _check_single(override)
+        if override is not None:
+            _check_options(override)
     if "experiment" in keys:
         return list(arguments)
     named = [key.split("/")[1] for key in keys if key is not None and key.startswith("experiment/")]
@@ -105,6 +107,21 @@ def _parsed(argument: str) -> Override | None:
         return OverridesParser.create().parse_override(argument)
     except (HydraException, ValueError):
         return None
+
+
+def _check_options(override: Override) -> None:
+    """Refuses what can't be an option of a group, numbers and truth values, at which Hydra breaks off."""
+    group = override.key_or_group
+    if "." in group or not (valid := options(group)):
+        return
+    value = override.value()
+    if isinstance(value, ChoiceSweep):
+        value = value.list
+    for option in value if isinstance(value, list) else [value]:
+        if isinstance(option, bool | int | float):
+            raise ConfigError(
+                f"{group} must be one of {', '.join(valid)}, got {str(override.input_line).partition('=')[2]}"
+            )
 
 
 def _check_single(experiment: Override) -> None:
