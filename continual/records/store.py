@@ -18,6 +18,9 @@ from continual.records.record import Record, is_done, read_record
 from continual.records.states import RunState, failure, run_state
 
 
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # eight times as fast where it was built
+
+
 def flat(node: Any, path: str = "") -> dict[str, Any]:
     """A nested container by dotted keys; lists stay whole.
 
@@ -75,7 +78,7 @@ class StoredRun:
     def config(self) -> dict[str, Any]:
         """Its resolved config; nothing where that is damaged or gone."""
         try:
-            found = yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
+            found = yaml.load((self.folder / "config.yaml").read_text(encoding="utf-8"), Loader=_LOADER)
         except (OSError, yaml.YAMLError, UnicodeDecodeError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -182,7 +185,7 @@ def experiments_below(place: Path) -> Iterator[tuple[Path, list[Path]]]:
     if _is_run(place):
         yield place.parent, [place]
         return
-    inside = sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
+    inside = sorted(p for p in place.iterdir() if p.is_dir() and not p.is_symlink() and p.name[0] != ".")
     runs = [path for path in inside if _is_run(path)]
     if runs:
         yield place, runs
