@@ -17,7 +17,6 @@ from continual.records.listing import Entry, read_lists
 from continual.records.record import Record, is_done, read_record
 from continual.records.states import RunState, failure, run_state
 
-
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # eight times as fast where it was built
 
 
