@@ -1,6 +1,7 @@
 """L-BFGS of a stack: every member takes the steps of `torch.optim.LBFGS` on that member alone."""
 
 import copy
+import inspect
 import io
 import math
 
@@ -140,14 +141,21 @@ def alone(start, **options):
     return [Run(start, torch.optim.LBFGS, slice(m, m + 1), **options) for m in range(len(start[0]))]
 
 
+_COUNTS_ALL = "max_ls=max_eval" in inspect.getsource(torch.optim.LBFGS.step)
+"""Whether torch's own line search keeps to `max_eval`, which releases after 2.6 do."""
+
+
 def assert_like_torch(losses, start, tolerance=1e-8, **options):
     """Step stack and members through the losses; all points, counts and losses must agree after each step."""
     stack, singles = Run(start, LBFGS, **options), alone(start, **options)
     size = stack.flat().abs().amax(1)
+    budget = options.get("max_eval") or options.get("max_iter", 20) * 5 // 4
     for loss in losses:
         calls, before = stack.calls, [single.calls for single in singles]
         got = stack.step(loss)
         expected = torch.cat([single.step(loss) for single in singles])
+        if not _COUNTS_ALL and max(single.calls - b for single, b in zip(singles, before, strict=True)) > budget + 1:
+            pytest.skip("this torch gives every line search 25 evaluations, whatever is left of max_eval")
         torch.testing.assert_close(got, expected, rtol=10 * tolerance, atol=tolerance)
         own = [single.calls - b for single, b in zip(singles, before, strict=True)]
         assert stack.calls - calls == max(own)
