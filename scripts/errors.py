@@ -7,7 +7,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from hydra.core.global_hydra import GlobalHydra
@@ -62,6 +63,23 @@ def _message(error: BaseException, arguments: Sequence[str]) -> str | None:
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _first_line(error)
     return None
+
+
+@contextmanager
+def answered(arguments: Sequence[str], also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Ends the process with one line where a user's mistake is met, and leaves everything else as it is.
+
+    Args:
+        arguments: see `explain`.
+        also: errors whose own words are the line.
+    """
+    try:
+        yield
+    except Exception as error:
+        message = str(error.args[0]) if isinstance(error, also) else explain(error, arguments)
+        if message is None:
+            raise
+        sys.exit(f"error: {message}")
 
 
 def speak_anywhere() -> None:

@@ -5,7 +5,9 @@ __all__ = ["main"]
 import sys
 from pathlib import Path
 
-from scripts.errors import explain, speak_anywhere
+from scripts.errors import answered, speak_anywhere
+
+_SETTINGS = ("x", "y", "value", "where", "output")
 
 _USAGE = """usage: python -m scripts.plot x=KEY [y=KEY] [value=METRIC,METRIC] [where=KEY=VALUE] [output=NAME] FOLDER...
 
@@ -26,20 +28,14 @@ def main() -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
         print(_USAGE)
         sys.exit(0 if arguments else 2)
-    settings = [
-        a.partition("=")[::2] for a in arguments if a.partition("=")[0] in ("x", "y", "value", "where", "output")
-    ]
-    places = [Path(a) for a in arguments if a.partition("=")[0] not in ("x", "y", "value", "where", "output")]
+    given = [a.partition("=") for a in arguments]
+    settings = [(key, value) for key, _, value in given if key in _SETTINGS]
+    places = [Path("".join(parts)) for parts in given if parts[0] not in _SETTINGS]
     from scripts.drawing import draw_plot  # slow to import: not before --help has been answered
 
-    try:
+    with answered(arguments, also=(KeyError, ValueError)):
         for path in draw_plot(settings, places or [Path("results")]):
             print(path)
-    except Exception as error:
-        message = str(error.args[0]) if isinstance(error, KeyError | ValueError) else explain(error, arguments)
-        if message is None:
-            raise
-        sys.exit(f"error: {message}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from continual.stopping import leave_to_workers
-from scripts.errors import explain, speak_anywhere
+from scripts.errors import answered, explain, speak_anywhere
 
 _USAGE = "usage: python -m scripts.report results/EXPERIMENT"
 
@@ -75,13 +75,8 @@ def main() -> None:
     from scripts.drawing import draw  # slow to import: only where there is something to draw
 
     speak_anywhere()
-    try:
+    with answered(()):
         draw(config, folder)
-    except Exception as error:
-        message = explain(error, ())
-        if message is None:
-            raise
-        sys.exit(f"error: {message}")
 
 
 if __name__ == "__main__":

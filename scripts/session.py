@@ -16,7 +16,7 @@ from continual.run import execute, save_summary
 from scripts.command import train_command
 from scripts.config.run import build_run
 from scripts.effects import chosen_keys, without_effect
-from scripts.errors import explain
+from scripts.errors import answered
 from scripts.sweeps import one_of_many, set_threads
 
 
@@ -27,7 +27,7 @@ def train_one(config: DictConfig) -> None:
         one_of_many(config, int(hydra.job.num))
         return
     set_threads(config)
-    try:
+    with answered(sys.argv[1:]):  # here, since Hydra would add a line of its own
         ready = build_run(config)
         command = train_command(hydra.overrides.task, sweep=False)
         ready = replace(ready, info=replace(ready.info, command=command))
@@ -37,8 +37,3 @@ def train_one(config: DictConfig) -> None:
         became = outcome(record)
         parts = ["", text_table([record]), *([became, ""] if became else [""]), f"figure: {save_summary(record)}"]
         print("\n".join(parts))
-    except Exception as error:  # here, since Hydra would add a line of its own
-        message = explain(error, sys.argv[1:])
-        if message is None:
-            raise
-        sys.exit(f"error: {message}")

@@ -1,11 +1,11 @@
 """Files that are whole or not there: how everything a run leaves behind is written, checked and read."""
 
-__all__ = ["UnusableFileError", "digest", "load_checked", "remove_partials", "replace_file", "save_checked"]
+__all__ = ["UnusableFileError", "digest", "load_checked", "partials", "remove_partials", "replace_file", "save_checked"]
 
 import hashlib
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -61,9 +61,14 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def partials(folder: Path) -> Iterator[Path]:
+    """What processes that were killed in the middle of `replace_file` have left in a folder, or are writing now."""
+    return folder.glob(f".*{_PARTIAL}*")
+
+
 def remove_partials(folder: Path) -> None:
     """Removes what a process that was killed while it wrote has left in a folder; its owner calls it, nobody else."""
-    for partial in folder.glob(f".*{_PARTIAL}*"):
+    for partial in partials(folder):
         with suppress(OSError):
             partial.unlink()
 

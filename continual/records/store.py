@@ -55,10 +55,7 @@ class StoredRun:
     @cached_property
     def record(self) -> Record | None:
         """Its record, under the name that its sweep gives it; None where it has none that can be read."""
-        try:
-            found = read_record(self.folder) if is_done(self.folder) else None
-        except (UnusableFileError, OSError):
-            return None
+        found, _ = self._read
         if found is None or self.entry is None or self.entry.name is None:
             return found
         return Record(self.folder, found.fields, self.entry.name, dict(self.entry.sweep), self.folder.parent.name)
@@ -66,12 +63,15 @@ class StoredRun:
     @property
     def problem(self) -> str:
         """Why it has no record that can be read; nothing where there is no reason but that it is not done."""
+        return self._read[1] or failure(self.folder) or ""
+
+    @cached_property
+    def _read(self) -> tuple[Record | None, str]:
+        """What its record holds, and why it can't be read."""
         try:
-            if is_done(self.folder):
-                read_record(self.folder)
+            return (read_record(self.folder) if is_done(self.folder) else None), ""
         except (UnusableFileError, OSError) as error:
-            return str(error)
-        return failure(self.folder) or ""
+            return None, str(error)
 
     @cached_property
     def config(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from continual.records.files import UnusableFileError, remove_partials
+from continual.records.files import UnusableFileError, partials
 from continual.records.listing import begin_list, read_lists
 from continual.records.lock import FolderLock
 from continual.records.store import StoredRun, experiments_below
@@ -75,7 +75,7 @@ def leftovers(run: StoredRun, *, unfinished: bool = False) -> Iterator[Path]:
     if unfinished and run.state in ("failed", "interrupted"):
         yield run.folder
         return
-    yield from run.folder.glob(".*.partial*")
+    yield from partials(run.folder)
     if run.state == "done" and (run.folder / "checkpoint.pt").exists():
         yield run.folder / "checkpoint.pt"
 
@@ -87,7 +87,6 @@ def clean(paths: Sequence[Path]) -> int:
         inside = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
         total += sum(p.stat().st_size for p in inside if p.exists())
         if path.is_dir():
-            remove_partials(path)
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from continual.records.checkpoint import Checkpoint
-from continual.records.files import UnusableFileError, remove_partials
+from continual.records.files import UnusableFileError, partials, remove_partials
 from continual.records.lock import FolderLock
 from continual.records.record import Record, UnknownFormatError, damaged_files, done_at, is_done, read_record
 from continual.records.states import note_failure
@@ -65,7 +65,7 @@ class BusyError(RuntimeError):
 
 def _left_over(folder: Path) -> bool:
     """Whether a process that was killed may have left something to clean up."""
-    traces = (folder / _CHECKPOINT).exists() or (folder / ".lock").exists() or any(folder.glob(".*.partial*"))
+    traces = (folder / _CHECKPOINT).exists() or (folder / ".lock").exists() or any(partials(folder))
     return traces or not tracking_ended(folder)
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from scripts.errors import explain, speak_anywhere
+from scripts.errors import answered, speak_anywhere
 
 _EXAMPLES = """
 examples:
@@ -77,14 +77,10 @@ def main() -> None:
     from scripts.runs.commands import COMMANDS  # slow to import: not before --help has been answered
 
     try:
-        sys.exit(COMMANDS[options.command](options))
+        with answered(sys.argv[1:], also=(KeyError, ValueError)):
+            sys.exit(COMMANDS[options.command](options))
     except KeyboardInterrupt:
         sys.exit("interrupted")
-    except Exception as error:
-        message = str(error.args[0]) if isinstance(error, KeyError | ValueError) else explain(error, sys.argv[1:])
-        if message is None:
-            raise
-        sys.exit(f"error: {message}")
 
 
 if __name__ == "__main__":
