@@ -28,6 +28,9 @@ Arguments are looked at, not changed in place, but for the model and its gradien
 parameters are asked for when they are needed: after a resumption, a refinement or pruning they are other tensors. Where
 they are, the optimizer begins anew, whatever was asked.
 
+A curriculum that is a stream is one long task to all of them: `before_task` comes before its first step, `after_task`
+after its last, and nobody may choose what it trains on. Only evaluations tell where its stretches end.
+
 In one file: what is extended, and by what, are one subject, and half of it is said in words.
 """
 
@@ -35,7 +38,7 @@ __all__ = ["Change", "Extension", "MakeOptimizer", "Moment", "Penalty", "Setting
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +48,7 @@ from torch.optim import Optimizer
 from continual.models import StackedModel
 from continual.records.checkpoint import Checkpoint
 from tasks import Curriculum, Task
+from tasks.curriculum import Split
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -64,9 +68,11 @@ class Settings:
         checkpoint_seconds: least time between checkpoints within a task; there is always one after each task, and where
             training is asked to stop.
         penalty_steps: steps of each task whose loss has the penalty, if there is one; None for all.
+        evaluate_on: which set of each task errors are measured on: "test", or "validation" for runs by which something
+            is chosen.
 
     Raises:
-        ValueError: a number below 1.
+        ValueError: a number below 1, or no such set.
     """
 
     steps: int
@@ -74,8 +80,11 @@ class Settings:
     evaluate_every: int = 100
     checkpoint_seconds: float = 30.0
     penalty_steps: int | None = None
+    evaluate_on: Split = "test"
 
     def __post_init__(self) -> None:
+        if self.evaluate_on not in get_args(Split):
+            raise ValueError(f"evaluate_on must be one of {', '.join(get_args(Split))}, got {self.evaluate_on!r}")
         for name in ("steps", "batch_size", "evaluate_every", "penalty_steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -282,7 +291,8 @@ class Training:
         """Asks every extension whether it can work.
 
         Raises:
-            ValueError: one can't, is there twice, or is none; or two want to say what a task trains on.
+            ValueError: one can't, is there twice, or is none; two want to say what a task trains on, or one where it is
+                a stream; or a task has no set to measure errors on.
         """
         for place, extension in enumerate(self.extensions):
             name = extension.__name__ if isinstance(extension, type) else type(extension).__name__
@@ -294,6 +304,16 @@ class Training:
                 raise ValueError(f"{name} needs both state_dict and load_state_dict")
         for check in self.hooks("check"):
             check(self)
-        if len(choosing := self.hooks("task_data")) > 1:
-            names = " and ".join(owner(each).partition(".")[0] for each in choosing)
-            raise ValueError(f"{names} both choose what a task trains on; use one of them")
+        choosing = [owner(each).partition(".")[0] for each in self.hooks("task_data")]
+        if len(choosing) > 1:
+            raise ValueError(f"{' and '.join(choosing)} both choose what a task trains on; use one of them")
+        for task in self.curriculum.tasks:
+            task.measured_on(self.settings.evaluate_on)
+        if self.curriculum.stream is None:
+            return
+        if choosing:
+            raise ValueError(f"{choosing[0]} chooses what a task trains on, and {self.curriculum.name} is a stream")
+        if self.settings.batch_size is not None:
+            raise ValueError(
+                f"batch_size has no use on a stream: {self.curriculum.name} draws the samples of each step"
+            )

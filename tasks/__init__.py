@@ -1,13 +1,25 @@
 """What is learned: tasks, curricula of tasks, and the families they come from. Pure data, no models."""
 
-__all__ = ["Curriculum", "Task", "View", "function_fit", "gaussian_peaks", "toy_regions", "toy_sequence"]
+__all__ = [
+    "Curriculum",
+    "Task",
+    "View",
+    "drift",
+    "function_fit",
+    "gaussian_peaks",
+    "image_bands",
+    "toy_regions",
+    "toy_sequence",
+]
 
 import sys
 
 from tasks import functions
 from tasks.curriculum import Curriculum, Task, View
+from tasks.drift import drift
 from tasks.function_curricula import function_fit, toy_regions, toy_sequence
 from tasks.gaussian_peaks import gaussian_peaks
+from tasks.images import image_bands
 
 for _former, _module in {  # import paths before the rooms
     "feynman": functions.feynman,

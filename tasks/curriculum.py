@@ -1,16 +1,20 @@
 """Tasks and curricula: the data of T sequential regression tasks for M members."""
 
-__all__ = ["MOST_TASKS", "Curriculum", "Task", "View", "check_tasks"]
+__all__ = ["MOST_TASKS", "Curriculum", "Split", "Stream", "Task", "View", "check_tasks"]
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 MOST_TASKS = 10_000
 """Tasks of a curriculum, at most: every pair of them has an entry in R, of every member."""
+
+
+Split = Literal["test", "validation"]
+"""On which of a task's sets errors are measured: what is chosen is chosen on validation, and reported on test."""
 
 
 def check_tasks(count: int, name: str) -> None:
@@ -31,7 +35,7 @@ def check_tasks(count: int, name: str) -> None:
 
 @dataclass(frozen=True)
 class Task:
-    """One regression task: training data, and a test set of its own.
+    """One regression task: training data, a test set, and a validation set, none of which share a sample.
 
     Args:
         name: what the task is called in figures and tables.
@@ -39,6 +43,9 @@ class Task:
         train_targets: shape (M, N, O).
         test_inputs: shape (M, N', I); often one set expanded over the members.
         test_targets: shape (M, N', O), without noise.
+        validation_inputs: shape (M, N", I), made like the test set; None in a task that has none, on which nothing can
+            be chosen.
+        validation_targets: shape (M, N", O), without noise.
 
     Raises:
         ValueError: shapes that do not fit together, or an empty set.
@@ -49,12 +56,19 @@ class Task:
     train_targets: Tensor
     test_inputs: Tensor
     test_targets: Tensor
+    validation_inputs: Tensor | None = None
+    validation_targets: Tensor | None = None
 
     def __post_init__(self) -> None:
+        if (self.validation_inputs is None) != (self.validation_targets is None):
+            raise ValueError(f"task {self.name!r} needs both inputs and targets of a validation set, or neither")
         for kind, x, y in (
             ("training", self.train_inputs, self.train_targets),
             ("test", self.test_inputs, self.test_targets),
+            ("validation", self.validation_inputs, self.validation_targets),
         ):
+            if x is None or y is None:
+                continue
             if x.dim() != 3 or y.dim() != 3 or x.shape[:2] != y.shape[:2] or 0 in x.shape or 0 in y.shape:
                 raise ValueError(
                     f"{kind} data of task {self.name!r} must have shapes (M, N, I) and (M, N, O) with N ≥ 1, "
@@ -67,8 +81,20 @@ class Task:
         return replace(self, **moved)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Inputs and targets of training and test, by name."""
+        """Inputs and targets of training, test and validation, by name."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+
+    def measured_on(self, split: Split) -> tuple[Tensor, Tensor]:
+        """Inputs (M, N', I) and targets (M, N', O) of the set on which errors are measured.
+
+        Raises:
+            ValueError: the task has no validation set.
+        """
+        if split == "test":
+            return self.test_inputs, self.test_targets
+        if self.validation_inputs is None or self.validation_targets is None:
+            raise ValueError(f"task {self.name!r} has no validation set")
+        return self.validation_inputs, self.validation_targets
 
 
 @dataclass(frozen=True)
@@ -77,6 +103,10 @@ class View:
 
     inputs: Tensor
     targets: Tensor
+
+
+Stream = Callable[[float, Sequence[Generator]], tuple[Tensor, Tensor]]
+"""From a position, 0 at the first step of all and 1 at the last, and generators to inputs (M, B, I) and targets."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +121,11 @@ class Curriculum:
         view: where there are one or two inputs, and all tasks are parts of one function: the whole of it; of two inputs
             on a grid of n × n points, the first input changing fastest.
         scaled_from: for inputs that are scaled to [-1, 1], the interval of each in the units of the function, (I, 2).
+        overlap: share of a task's samples that lie where another task has samples too, the mean over tasks, (M,); None
+            where tasks have no such places.
+        stream: what a step trains on, drawn anew for each, where nothing tells one task from the next: tasks are then
+            the stretches of one stream, their training data samples of it for pictures, and errors are measured where
+            each ends.
 
     Raises:
         ValueError: no tasks, or tasks of different members or features.
@@ -101,12 +136,20 @@ class Curriculum:
     input_range: tuple[float, float]
     view: View | None = None
     scaled_from: Sequence[tuple[float, float]] | None = None
+    overlap: Tensor | None = None
+    stream: Stream | None = None
 
     def __post_init__(self) -> None:
         if not self.tasks:
             raise ValueError("a curriculum needs at least one task")
-        shapes = {(t.train_inputs.shape[0], t.train_inputs.shape[2], t.train_targets.shape[2]) for t in self.tasks}
-        shapes |= {(t.test_inputs.shape[0], t.test_inputs.shape[2], t.test_targets.shape[2]) for t in self.tasks}
+        sets = [(t.train_inputs, t.train_targets) for t in self.tasks]
+        sets += [(t.test_inputs, t.test_targets) for t in self.tasks]
+        sets += [
+            (t.validation_inputs, t.validation_targets)
+            for t in self.tasks
+            if t.validation_inputs is not None and t.validation_targets is not None
+        ]
+        shapes = {(x.shape[0], x.shape[2], y.shape[2]) for x, y in sets}
         if len(shapes) > 1:
             raise ValueError(f"all tasks must have the same members, inputs and outputs, got {sorted(shapes)}")
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from tasks.curriculum import Task
+from tasks.curriculum import Split, Task
 
 Order = Literal["left_to_right", "right_to_left", "random"]
 
@@ -26,18 +26,22 @@ def generators_from(seeds: Sequence[int], stream: str) -> list[Generator]:
     return [Generator().manual_seed(int(state) >> 1) for state in states]
 
 
-def even_points(low: float, high: float, count: int) -> Tensor:
-    r"""Test points \(l + (h - l)(n + \varphi) / N\), n = 0 … N-1, with \(\varphi\) the golden ratio's fraction: (N,).
+def even_points(low: float, high: float, count: int, split: Split = "test") -> Tensor:
+    r"""Points \(l + (h - l)(n + \varphi) / N\), n = 0 … N-1, with \(\varphi\) the golden ratio's fraction: (N,).
 
-    Evenly spread like a lattice, and by the irrational offset never one of a task's evenly spaced training points.
+    Evenly spread like a lattice, and by the irrational offset never one of a task's evenly spaced training points;
+    those of a validation set have \(2\varphi - 1\) for an offset.
     """
-    offset = (5.0**0.5 - 1.0) / 2.0
+    offset = (5.0**0.5 - 1.0) / 2.0 if split == "test" else 5.0**0.5 - 2.0
     return low + (high - low) * (torch.arange(count, dtype=torch.float64) + offset) / count
 
 
-def quasi_random_points(low: Tensor, high: Tensor, count: int) -> Tensor:
-    """Scrambled Sobol points in a box with corners `low` and `high` of shape (I,): (count, I), the same every time."""
-    engine = torch.quasirandom.SobolEngine(len(low), scramble=True, seed=0)
+def quasi_random_points(low: Tensor, high: Tensor, count: int, split: Split = "test") -> Tensor:
+    """Scrambled Sobol points in a box with corners `low` and `high` of shape (I,): (count, I), the same every time.
+
+    Those of a validation set are scrambled in another way.
+    """
+    engine = torch.quasirandom.SobolEngine(len(low), scramble=True, seed=0 if split == "test" else 1)
     return low + (high - low) * engine.draw(count, dtype=torch.float64)
 
 
@@ -74,6 +78,8 @@ def arrange(tasks: Sequence[Task], orders: Tensor) -> list[Task]:
                 pick("train_targets"),
                 pick("test_inputs"),
                 pick("test_targets"),
+                pick("validation_inputs"),
+                pick("validation_targets"),
             )
         )
     return arranged

@@ -77,9 +77,11 @@ def finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
         "curriculum": curriculum.name,
         "task_names": list(info.task_names),
         "R": history.matrix(),
+        "evaluated_on": run.training.settings.evaluate_on,
+        "overlap": None if curriculum.overlap is None else curriculum.overlap.numpy(),
         "outside": history.outside[-1].mean(axis=0) if history.outside else None,
         "events": [{"step": step, "text": text} for step, text in history.events],
-        "baseline_rmse": baseline_rmse(curriculum),
+        "baseline_rmse": baseline_rmse(curriculum, run.training.settings.evaluate_on),
         "seconds": {
             "total": sum(s["seconds"] for s in sessions),
             "train": history.train_seconds,

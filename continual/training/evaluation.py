@@ -12,13 +12,14 @@ from torch import Tensor
 from continual.metrics import rmse
 from continual.models import StackedModel
 from tasks import Curriculum
+from tasks.curriculum import Split
 
 
 class Errors(NamedTuple):
     """Errors of every member on every task, (M, T) each, in units of the target; NaN where one is not finite."""
 
     rmse: NDArray[np.float64]
-    """Root of the mean squared error, pooled over a task's test set."""
+    """Root of the mean squared error, pooled over the set of a task."""
     median: NDArray[np.float64]
     """Root of the median squared error: what is typical, whatever a few points do."""
 
@@ -30,19 +31,21 @@ class Evaluator:
         curriculum: T tasks for M members.
         chunk: points that go through the model at a time; bounds the memory and does not change the result beyond
             rounding.
+        split: which set of each task errors are measured on.
     """
 
-    def __init__(self, curriculum: Curriculum, chunk: int = 4096) -> None:
+    def __init__(self, curriculum: Curriculum, chunk: int = 4096, split: Split = "test") -> None:
         if chunk < 1:
             raise ValueError(f"chunk must be at least 1, got {chunk}")
         self._chunk = chunk
-        self._inputs = torch.cat([task.test_inputs for task in curriculum.tasks], dim=1)
-        self._targets = torch.cat([task.test_targets for task in curriculum.tasks], dim=1)
-        self._lengths = [task.test_inputs.shape[1] for task in curriculum.tasks]
+        sets = [task.measured_on(split) for task in curriculum.tasks]
+        self._inputs = torch.cat([inputs for inputs, _ in sets], dim=1)
+        self._targets = torch.cat([targets for _, targets in sets], dim=1)
+        self._lengths = [inputs.shape[1] for inputs, _ in sets]
 
     @torch.no_grad()
     def __call__(self, model: StackedModel) -> Errors:
-        """Errors on all test sets."""
+        """Errors on the sets of all tasks."""
         pieces = zip(self._inputs.split(self._chunk, dim=1), self._targets.split(self._chunk, dim=1), strict=True)
         squares = torch.cat([(model(x).double() - y.double()).square() for x, y in pieces], dim=1)
         columns = [each.flatten(1) for each in squares.split(self._lengths, dim=1)]
@@ -56,11 +59,11 @@ class Evaluator:
         return torch.cat([model(x) for x in inputs.split(self._chunk)], dim=1)
 
 
-def baseline_rmse(curriculum: Curriculum) -> NDArray[np.float64]:
-    """RMSE of predicting the mean of each task's test targets, s of shape (M, T): what knowing nothing costs."""
+def baseline_rmse(curriculum: Curriculum, split: Split = "test") -> NDArray[np.float64]:
+    """RMSE of predicting the mean of the targets of each task's set, s of shape (M, T): what knowing nothing costs."""
     columns = []
     for task in curriculum.tasks:
-        y = task.test_targets.double()
+        y = task.measured_on(split)[1].double()
         centered = y - y.mean(dim=1, keepdim=True)
         columns.append(rmse(centered.square().sum(dim=(1, 2)).cpu().numpy(), y.shape[1] * y.shape[2]))
     return np.stack(columns, axis=-1)

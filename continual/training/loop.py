@@ -68,7 +68,8 @@ class _Loop:
         self.model, self.curriculum, self.settings = training.model, training.curriculum, training.settings
         self.checkpoint, self.stop = training.checkpoint, training.stop
         self.hooks = Hooks(training)
-        self.evaluator = Evaluator(training.curriculum)
+        self.evaluator = Evaluator(training.curriculum, split=training.settings.evaluate_on)
+        self.stream = training.curriculum.stream
         self.history = History(alive=np.ones(training.model.members, dtype=bool))
         self.task = 0  # in training, or to begin next
         self.step = 0  # done within it
@@ -112,19 +113,33 @@ class _Loop:
     def wants_penalty(self) -> bool:
         """Whether the next step's loss has the penalty."""
         until = self.settings.penalty_steps
-        return self.training.penalty is not None and (until is None or self.step < until)
+        return self.training.penalty is not None and (until is None or self.place[1] < until)
 
     @property
     def total(self) -> int:
         """Steps done over all tasks."""
         return self.task * self.settings.steps + self.step
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """The task from 0 and the steps done within it, as extensions see them: a stream is one task."""
+        return (self.task, self.step) if self.stream is None else (0, self.total)
+
     def moment(self, inputs: Tensor, targets: Tensor) -> Moment:
-        return Moment(self.model, self.task + 1, self.step, self.total, inputs, targets)
+        task, step = self.place
+        return Moment(self.model, task + 1, step, self.total, inputs, targets)
+
+    def streamed(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """The samples of the next step of a stream, in the dtype and on the device of a tensor."""
+        assert self.stream is not None
+        last = len(self.curriculum) * self.settings.steps - 1
+        inputs, targets = self.stream(self.total / max(last, 1), self.training.generators)
+        return inputs.to(like), targets.to(like)
 
     def prepare(self, inputs: Tensor, targets: Tensor) -> None:
         """What comes before a step: changes of the model, and a new optimizer where the old one lost its meaning."""
-        anew = self.step == 0 and self.task > 0 and getattr(self.training.strategy, "reset_optimizer", True)
+        task, step = self.place
+        anew = step == 0 and task > 0 and getattr(self.training.strategy, "reset_optimizer", True)
         changes = self.hooks.changes(self.moment(inputs, targets)) if self.hooks.change_models else []
         for asked, change in changes:
             # the console hears of each kind once a task; log.txt has them all
@@ -151,22 +166,25 @@ class _Loop:
 
     def learn(self) -> None:
         """Trains on the current task to its end."""
-        if self.step == 0:
+        last = self.stream is None or self.task == len(self.curriculum) - 1
+        if self.place[1] == 0:
             task = self.curriculum.tasks[self.task]
             self.hooks.before_task(self.moment(task.train_inputs, task.train_targets))
         data = self.hooks.task_data(self.curriculum.tasks, self.task)
         finite = torch.from_numpy(self.history.alive).to(data[0].device)
         while self.step < self.settings.steps:
             began = time.perf_counter()
+            if self.stream is not None:
+                data = self.streamed(data[0])
             self.prepare(*data)
             batch = _batch(*data, self.settings.batch_size, self.training.generators)
             losses = self.take_step(*self.hooks.step_data(batch, own=batch[0] is data[0]))
             finite = finite & losses.isfinite()
             self.step += 1
             self.history.train_seconds += time.perf_counter() - began
-            self.hooks.after_step(self.task, self.step, losses)
+            self.hooks.after_step(*self.place, losses)
             ends = self.step == self.settings.steps
-            if ends:
+            if ends and last:
                 self.hooks.after_task(self.moment(*data))
             if ends or self.step % self.settings.evaluate_every == 0:
                 self.history.alive = finite.cpu().numpy()

@@ -30,6 +30,8 @@ from scripts.config.schema import ConfigError, check_config
 from scripts.groups import without_hydra
 from tasks.functions import target_function
 
+_NO_VALUE = object()
+
 WITHOUT_EFFECT = ("experiment_name", "jobs", "name", "report", "rerun", "results", "sweep", "tracker", "values")
 """Keys that can't change a run's result, and so are not part of its identity."""
 
@@ -47,6 +49,23 @@ _KNOWN_AS = {
     "kan.symbolic.symbolify_in_place": "kan.surgery.symbolify_in_place",
 }
 """Names of what has moved, as they were when its first runs were made: a move of code makes no run a new one."""
+
+
+_NEUTRAL: dict[str, dict[str, Any]] = {
+    "training": {"evaluate_on": "test"},
+    "tasks.gaussian_peaks": {
+        "dimension": 1,
+        "layout": "diagonal",
+        "target": "product",
+        "rotation": 0.0,
+        "intrinsic_dimension": None,
+        "overlap": None,
+        "normalize": None,
+    },
+    "tasks.toy_regions": {"overlap": 1.0},
+}
+"""Settings that came later, of a group or what a `_target_` names, and the value that leaves all as it was
+before there were such: a new setting makes no run a new one."""
 
 
 def _kan_shape(function: str) -> list[int]:
@@ -91,14 +110,19 @@ def identity(values: dict[str, Any]) -> str:
     """Hash of everything that can change the result."""
     relevant = {key: value for key, value in values.items() if key not in WITHOUT_EFFECT}
     # how often a checkpoint is written changes nothing either
-    relevant["training"] = {k: v for k, v in values["training"].items() if k != "checkpoint_seconds"}
+    relevant["training"] = {
+        key: value
+        for key, value in values["training"].items()
+        if key != "checkpoint_seconds" and _NEUTRAL["training"].get(key, _NO_VALUE) != value
+    }
     return hashlib.sha256(json.dumps(_as_known(relevant), sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _as_known(node: Any) -> Any:
-    """A config with what it builds under the names that identities know."""
+    """A config with what it builds under the names that identities know, and without what leaves all as it was."""
     if isinstance(node, dict):
-        known = {key: _as_known(value) for key, value in node.items()}
+        neutral = _NEUTRAL.get(str(node.get("_target_")), {})
+        known = {key: _as_known(value) for key, value in node.items() if neutral.get(key, _NO_VALUE) != value}
         if isinstance(target := known.get("_target_"), str):
             known["_target_"] = _KNOWN_AS.get(target, target)
         return known

@@ -25,6 +25,8 @@ from pydantic import (
     ValidationError,
 )
 
+from tasks.curriculum import Split
+
 Node = dict[str, Any]
 
 MOST_THREADS = 1024
@@ -53,6 +55,7 @@ class _Training(_Strict):
     evaluate_every: PositiveInt
     checkpoint_seconds: PositiveFloat
     penalty_steps: PositiveInt | None
+    evaluate_on: Split
 
 
 class _Report(_Strict):
