@@ -61,8 +61,8 @@ def gaussian_peaks(
 
     The defaults are Fig. 3.4 of the KAN paper (Liu et al., 2024, https://arxiv.org/abs/2404.19756) as in pykan's
     Example 8: one dimension, five peaks at -0.8, -0.4, 0, 0.4 and 0.8 with a = 300, 100 evenly spaced points each on
-    \(c_p \pm 0.2\), ends included, so that the tasks tile [-1, 1]. In more dimensions training points are drawn uniformly, each
-    member's its own, and test points are scrambled Sobol points of the box.
+    \(c_p \pm 0.2\), ends included, so that the tasks tile [-1, 1]. In more dimensions training points are drawn
+    uniformly, each member's its own, and test points are scrambled Sobol points of the box.
 
     Args:
         generators: one a member, for noise, random order, points, turns and random centres.
