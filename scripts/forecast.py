@@ -12,6 +12,7 @@ from continual.optimizers.making import make_optimizer
 from continual.training.stepping import TrainingStep
 from scripts.config.needs import Needs, shown_bytes
 from scripts.config.parts import build_parts
+from scripts.config.tuning import number_of_trials
 
 _LOOK = 5.0
 """Seconds of measuring, about: runs after that are taken to be like those before."""
@@ -55,11 +56,11 @@ class Forecast:
             values: its config, known to be right.
             needs: what it takes.
         """
-        self._steps.append(needs.steps)
+        self._steps.append(needs.steps * (1 + number_of_trials(values)))
         self._memory = max(self._memory, needs.memory)
         if self._looked < _LOOK:
             begin = time.perf_counter()
-            self._seconds.append(_seconds(dict(values)))
+            self._seconds.append(_seconds(dict(values)) * (1 + number_of_trials(values)))
             self._looked += time.perf_counter() - begin
 
     @property

@@ -56,6 +56,15 @@ class Row:
         lost = int(self.record.diverged.sum())
         return f"{len(self.record.seeds)} ({lost} diverged)" if lost else f"{len(self.record.seeds)}"
 
+    @property
+    def chosen(self) -> dict[str, str]:
+        """Settings that trials chose, by key; with a note where the best one was the lowest or highest tried."""
+        tuned = self.record.fields.get("tuned") or {}
+        return {
+            key: f"{raw(value)} (at the end)" if key in tuned["at_end"] else f"{raw(value)}"
+            for key, value in tuned.get("chosen", {}).items()
+        }
+
     def cells(self, with_total: bool) -> list[str]:
         """The row as text, one cell for each entry of `header`."""
         total = [format_count(self.record.total_parameters)] if with_total else []
@@ -165,6 +174,7 @@ def _csv_row(row: Row, axes: Sequence[str]) -> dict[str, Any]:
         "seeds": len(record.seeds),
         "diverged": int(record.diverged.sum()),
     }
+    content |= {f"chosen_{key}": value for key, value in (record.fields.get("tuned") or {}).get("chosen", {}).items()}
     for name, summary in row.metrics.items():
         content |= {f"{name}_{part}": raw(value) for part, value in summary._asdict().items()}
     return content
@@ -180,9 +190,15 @@ def write_tables(records: Sequence[Record], folder: Path) -> list[Path]:
         The two paths, CSV first.
     """
     axes = list(dict.fromkeys(axis for record in records for axis in record.sweep))
-    write_csv([_csv_row(row, axes) for row in rows(records)], folder / "table.csv")
+    content = [_csv_row(row, axes) for row in rows(records)]
+    columns = dict.fromkeys(column for line in content for column in line)  # those chosen differ between models
+    write_csv([{column: line.get(column, "") for column in columns} for line in content], folder / "table.csv")
     with_total = has_frozen(records)
-    table = markdown_table(header(with_total), [row.cells(with_total) for row in rows(records)])
+    chosen = list(dict.fromkeys(key for row in rows(records) for key in row.chosen))
+    table = markdown_table(
+        [*header(with_total), *(f"{key}, chosen" for key in chosen)],
+        [[*row.cells(with_total), *(row.chosen.get(key, "") for key in chosen)] for row in rows(records)],
+    )
     text = f"{table}\n{LEGEND}\n"
     replace_file(folder / "table.md", lambda path: path.write_text(text, encoding="utf-8"))
     return [folder / "table.csv", folder / "table.md"]

@@ -77,6 +77,7 @@ def finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
         "curriculum": curriculum.name,
         "task_names": list(info.task_names),
         "R": history.matrix(),
+        **({} if run.tuned is None else {"tuned": dict(run.tuned)}),
         "evaluated_on": run.training.settings.evaluate_on,
         "overlap": None if curriculum.overlap is None else curriculum.overlap.numpy(),
         "outside": history.outside[-1].mean(axis=0) if history.outside else None,

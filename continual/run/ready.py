@@ -23,6 +23,7 @@ class Run:
         own_sources: hashes of the code that it is built from and that is not this project's, see
             `continual.records.versions`.
         again: train it again if its record is older than this time in seconds since the epoch; None to keep any record.
+        tuned: how settings were chosen before the run, for its record; None where none were.
     """
 
     info: RunInfo
@@ -31,3 +32,4 @@ class Run:
     sweep: Mapping[str, Any]
     own_sources: Mapping[str, str] = field(default_factory=dict)
     again: float | None = None
+    tuned: Mapping[str, Any] | None = None

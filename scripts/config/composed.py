@@ -5,16 +5,12 @@ __all__ = [
     "entry_of",
     "experiment_folder",
     "folder_name",
-    "identity",
     "label",
-    "named_code",
     "plain",
     "shortest",
     "swept_values",
 ]
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,47 +21,12 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from continual.records.listing import Entry
+from scripts.config.identity import identity
 from scripts.config.needs import check_seeds
 from scripts.config.schema import ConfigError, check_config
+from scripts.config.tuning import check_tune
 from scripts.groups import without_hydra
 from tasks.functions import target_function
-
-_NO_VALUE = object()
-
-WITHOUT_EFFECT = ("experiment_name", "jobs", "name", "report", "rerun", "results", "sweep", "tracker", "values")
-"""Keys that can't change a run's result, and so are not part of its identity."""
-
-_KNOWN_AS = {
-    "continual.adaptations.DomainExtension": "continual.adaptation.DomainExtension",
-    "continual.adaptations.GridSchedule": "continual.adaptation.GridSchedule",
-    "continual.adaptations.GridUpdate": "continual.adaptation.GridUpdate",
-    "continual.adaptations.Once": "continual.adaptation.Once",
-    "continual.optimizers.Adam": "continual.adam.Adam",
-    "continual.optimizers.LBFGS": "continual.lbfgs.LBFGS",
-    "continual.optimizers.LevenbergMarquardt": "continual.levenberg_marquardt.LevenbergMarquardt",
-    "continual.optimizers.Staged": "continual.staged.Staged",
-    "kan.pruning.SparsityPenalty": "kan.sparsity.SparsityPenalty",
-    "kan.pruning.prune_in_place": "kan.surgery.prune_in_place",
-    "kan.symbolic.symbolify_in_place": "kan.surgery.symbolify_in_place",
-}
-"""Names of what has moved, as they were when its first runs were made: a move of code makes no run a new one."""
-
-
-_NEUTRAL: dict[str, dict[str, Any]] = {
-    "training": {"evaluate_on": "test"},
-    "tasks.gaussian_peaks": {
-        "dimension": 1,
-        "layout": "diagonal",
-        "target": "product",
-        "rotation": 0.0,
-        "intrinsic_dimension": None,
-        "overlap": None,
-        "normalize": None,
-    },
-    "tasks.toy_regions": {"overlap": 1.0},
-}
-"""Settings that came later, of a group or what a `_target_` names, and the value that leaves all as it was
-before there were such: a new setting makes no run a new one."""
 
 
 def _kan_shape(function: str) -> list[int]:
@@ -101,43 +62,10 @@ def plain(config: DictConfig) -> dict[str, Any]:
     if isinstance(values["seeds"], int):
         check_seeds(values["seeds"])
         values["seeds"] = list(range(values["seeds"]))
+    check_tune(values)
     if values["device"] == "auto":
         values["device"] = "cuda" if torch.cuda.is_available() else "cpu"
     return values
-
-
-def identity(values: dict[str, Any]) -> str:
-    """Hash of everything that can change the result."""
-    relevant = {key: value for key, value in values.items() if key not in WITHOUT_EFFECT}
-    # how often a checkpoint is written changes nothing either
-    relevant["training"] = {
-        key: value
-        for key, value in values["training"].items()
-        if key != "checkpoint_seconds" and _NEUTRAL["training"].get(key, _NO_VALUE) != value
-    }
-    return hashlib.sha256(json.dumps(_as_known(relevant), sort_keys=True).encode()).hexdigest()[:8]
-
-
-def _as_known(node: Any) -> Any:
-    """A config with what it builds under the names that identities know, and without what leaves all as it was."""
-    if isinstance(node, dict):
-        neutral = _NEUTRAL.get(str(node.get("_target_")), {})
-        known = {key: _as_known(value) for key, value in node.items() if neutral.get(key, _NO_VALUE) != value}
-        if isinstance(target := known.get("_target_"), str):
-            known["_target_"] = _KNOWN_AS.get(target, target)
-        return known
-    return [_as_known(item) for item in node] if isinstance(node, list) else node
-
-
-def named_code(node: Any) -> set[str]:
-    """The dotted names of what a config builds a run from."""
-    if isinstance(node, dict):
-        target = str(node.get("_target_", ""))
-        looked_up = {str(node.get("path"))} if target.startswith("hydra.utils.get_") else set()
-        return {target, *looked_up} - {""} | {name for value in node.values() for name in named_code(value)}
-    if isinstance(node, list):
-        return {name for value in node for name in named_code(value)}
-    return set()
 
 
 def experiment_folder(config: DictConfig) -> Path:
@@ -150,7 +78,7 @@ def swept_values(hydra: Any) -> dict[str, Any]:
     chosen = {}
     for override in hydra.overrides.task:
         key, _, text = override.lstrip("+").partition("=")
-        if not key.startswith(("experiment", "jobs", "tracker", "results", "report", "sweep", "rerun")):
+        if not key.startswith(("experiment", "jobs", "tracker", "results", "report", "sweep", "rerun", "tune")):
             try:
                 value = OmegaConf.from_dotlist([f"value={text}"]).value  # read as YAML, as Hydra does
             except (YAMLError, OmegaConfBaseException):  # or nearly so: a lone * or @ is a string to Hydra

@@ -9,22 +9,22 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from continual.models import parameter_counts
+from continual.records.record import is_done
 from continual.records.versions import own_sources
 from continual.run import Run
 from continual.trackers.tracker import RunInfo
 from scripts.config.composed import (
-    WITHOUT_EFFECT,
     check_places,
     experiment_folder,
     folder_name,
-    identity,
     label,
-    named_code,
     plain,
     swept_values,
 )
+from scripts.config.identity import WITHOUT_EFFECT, identity, named_code
 from scripts.config.needs import vast
 from scripts.config.parts import build_parts, try_parts
+from scripts.config.tuning import choose, is_tuned, with_settings
 
 _BEGAN = time.time()
 
@@ -32,21 +32,29 @@ _BEGAN = time.time()
 def build_run(config: DictConfig) -> Run:
     """Everything that a run needs, from the config that Hydra composed for it.
 
+    Where settings are to be chosen, the trials come first, unless the run has its record.
+
     Raises:
         ConfigError: whatever is wrong with the config, in one line.
     """
-    values = plain(config)
+    asked = values = plain(config)
     hydra: Any = HydraConfig.get()
     check_places(hydra)
     if vast(values):
         try_parts(values)
-    parts = build_parts(values)
     swept = {**swept_values(hydra), **values["sweep"]}
+    name = label(values, hydra, swept)
+    folder = experiment_folder(config) / folder_name(values, hydra)
+    tuned: dict[str, Any] | None = None
+    if is_tuned(values) and (values["rerun"] or not is_done(folder)):
+        tuned = choose(values, str(hydra.runtime.choices.model), folder.parent, name)
+        values = with_settings(values, tuned["chosen"])
+    parts = build_parts(values)
     info = RunInfo(
         experiment=values["experiment_name"],
-        name=label(values, hydra, swept),
-        identity=identity(values),
-        folder=experiment_folder(config) / folder_name(values, hydra),
+        name=name,
+        identity=identity(asked),
+        folder=folder,
         config=values,
         parameters=parameter_counts(parts.training.model),
         task_names=[task.name for task in parts.training.curriculum.tasks],
@@ -60,4 +68,5 @@ def build_run(config: DictConfig) -> Run:
         swept,
         own_sources(named_code({key: value for key, value in values.items() if key not in WITHOUT_EFFECT})),
         _BEGAN if values["rerun"] else None,
+        tuned,
     )

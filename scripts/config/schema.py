@@ -65,6 +65,12 @@ class _Report(_Strict):
     captions: dict[str, str]
 
 
+class _Tune(_Strict):
+    keys: dict[str, Annotated[list[Any], Field(min_length=1)]] | None
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    measure: str
+
+
 class _Root(_Strict):
     experiment_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]  # never "..", nothing hidden
     name: str | None
@@ -78,6 +84,7 @@ class _Root(_Strict):
     sweep: dict[str, Any]
     values: dict[str, Any]
     training: _Training
+    tune: _Tune
     report: _Report
     model: Node
     curriculum: Node
@@ -168,8 +175,8 @@ def _root_message(error: ValidationError, config: Node) -> str:
     *parents, key = [str(part) for part in first["loc"]]
     path = ".".join([*parents, key])
     if first["type"] == "extra_forbidden":
-        fields = _Training.model_fields if parents == ["training"] else _Root.model_fields
-        fields = _Report.model_fields if parents == ["report"] else fields
+        parts: dict[str, type[BaseModel]] = {"training": _Training, "report": _Report, "tune": _Tune}
+        fields = parts.get(".".join(parents), _Root).model_fields
         return f"{path} is not a config key; {nearest(key, fields)}"
     if first["type"] == "missing":
         return f"{path} is missing"

@@ -8,7 +8,8 @@ from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from continual.models import parameter_counts
-from scripts.config.composed import identity, plain
+from scripts.config.composed import plain
+from scripts.config.identity import identity
 from scripts.config.parts import build_parts
 from scripts.config.schema import ConfigError, nearest
 

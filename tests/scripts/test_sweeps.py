@@ -23,7 +23,8 @@ from continual.records.listing import Entry, add_entry, begin_list, read_list, r
 from continual.records.lock import is_locked
 from continual.records.record import Record, read_record
 from scripts.command import completed, train_command
-from scripts.config.composed import identity, plain, shortest
+from scripts.config.composed import plain, shortest
+from scripts.config.identity import identity
 from scripts.config.schema import ConfigError
 from scripts.sweeps import _jobs as at_a_time
 from scripts.sweeps import check_sweep

@@ -15,7 +15,8 @@ from continual.records.versions import code_differences, own_sources
 from continual.run import execute
 from continual.stopping import Stopped
 from continual.trackers.tracker import Tracker
-from scripts.config.composed import identity, named_code, plain
+from scripts.config.composed import plain
+from scripts.config.identity import identity, named_code
 from tests.scripts.test_sweeps import ROOT, SHORT
 from tests.short_runs import compare, short_run
 
