@@ -3,6 +3,7 @@
 __all__ = [
     "comparison",
     "extension",
+    "lines",
     "matrices",
     "networks",
     "parameter_count",
@@ -20,6 +21,7 @@ __all__ = [
 from continual.figures.comparison import comparison
 from continual.figures.curves import task_curves
 from continual.figures.grid_extension import extension
+from continual.figures.lines import lines
 from continual.figures.matrices import matrices
 from continual.figures.networks import networks
 from continual.figures.parameter_count import parameter_count
