@@ -96,8 +96,8 @@ def gaussian_peaks(
     if overlap is not None and half_width is not None:
         raise ValueError("overlap and half_width say the same; give one of them")
     reach = spacing / 2 * (1.0 if overlap is None else overlap) if half_width is None else half_width
-    named = (("sharpness", sharpness), ("spacing", spacing), ("half_width", reach))
-    for name, length in (*named, ("overlap", 1.0 if overlap is None else overlap)):
+    named = (("sharpness", sharpness), ("spacing", spacing), ("overlap", 1.0 if overlap is None else overlap))
+    for name, length in (*named, ("half_width", reach)):
         if not 0.0 < length < float("inf"):
             raise ValueError(f"{name} must be positive and finite, got {length}")
     space = dimension if intrinsic_dimension is None else intrinsic_dimension

@@ -151,7 +151,7 @@ def _read(path: str) -> Tensor:
         else:
             with Image.open(file) as picture:
                 array = np.asarray(picture.convert("L"), dtype=np.float64) / 255.0
-        values = torch.from_numpy(np.ascontiguousarray(array[::-1], dtype=np.float64))
+        values = torch.from_numpy(np.array(array[::-1], dtype=np.float64))
     except UnidentifiedImageError:
         raise ValueError(f"{path} is neither an array (.npy, .csv, .txt) nor a picture that can be read") from None
     except (ValueError, TypeError, OSError, EOFError, IndexError) as error:
