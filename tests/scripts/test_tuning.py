@@ -42,14 +42,17 @@ def test_the_best_on_validation_sets_is_chosen_and_then_reported_on_test_sets(tm
     }
     assert sorted(trials) == [0.001, 0.01, 0.1]
     for record in trials.values():
-        assert record.fields["evaluated_on"] == "validation" and record.fields["seeds"] == [50, 51]
+        assert record.fields["evaluated_on"] == "validation"
+        assert record.fields["seeds"] == [50, 51]
     scores = {rate: float(np.mean(record.metrics["learned_rmse"])) for rate, record in trials.items()}
     best = min(scores, key=lambda rate: scores[rate])
     [folder] = [path for path in (tmp_path / "runs").iterdir() if (path / "record.json").is_file()]
     record = read_record(folder)
     tuned = record.fields["tuned"]
-    assert record.fields["evaluated_on"] == "test" and record.fields["seeds"] == [0, 1]
-    assert tuned["chosen"] == {"optimizer.lr": best} and tuned["seeds"] == [50, 51]
+    assert record.fields["evaluated_on"] == "test"
+    assert record.fields["seeds"] == [0, 1]
+    assert tuned["chosen"] == {"optimizer.lr": best}
+    assert tuned["seeds"] == [50, 51]
     assert {trial["settings"]["optimizer.lr"]: trial["score"] for trial in tuned["tried"]} == scores
     assert tuned["at_end"] == (["optimizer.lr"] if best != 0.01 else [])
     assert ("at the end of what was tried" in said) == (best != 0.01)
@@ -71,7 +74,8 @@ def test_finished_trials_are_never_repeated(tmp_path) -> None:
     assert trials() == before
     train(KEYS.replace("0.1]", "0.3]"), SEEDS, f"results={tmp_path}")  # one more value
     after = trials()
-    assert len(after) == 4 and before.items() <= after.items()
+    assert len(after) == 4
+    assert before.items() <= after.items()
 
 
 def test_a_trial_that_diverges_is_never_chosen(tmp_path) -> None:
@@ -79,7 +83,7 @@ def test_a_trial_that_diverges_is_never_chosen(tmp_path) -> None:
     tuned = choose(config, "kan", tmp_path, "run")
     assert tuned["chosen"] == {"optimizer.lr": 0.01}
     assert [trial["score"] is None for trial in tuned["tried"]] == [True, False, True]
-    with pytest.raises(ConfigError, match="none of the 1 trials of optimizer.lr stayed finite"):
+    with pytest.raises(ConfigError, match=r"none of the 1 trials of optimizer\.lr stayed finite"):
         choose(
             values("optimizer=sgd", "tune.keys={optimizer.lr:[1e6]}", SEEDS, "training.steps=30"), "kan", tmp_path, ""
         )

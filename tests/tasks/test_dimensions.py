@@ -120,7 +120,8 @@ def test_turned_tasks_are_the_same_tasks_in_other_axes(options) -> None:
     low, high = curriculum.input_range
     for member in range(3):
         x = torch.cat([task.train_inputs[member] for task in curriculum.tasks])
-        assert low <= float(x.min()) and float(x.max()) <= high
+        assert low <= float(x.min())
+        assert float(x.max()) <= high
         assert int(torch.linalg.matrix_rank(x, rtol=1e-9)) == space
         y = torch.cat([task.train_targets[member, :, 0] for task in curriculum.tasks])
         # Σ exp(-a s² ‖x - c‖²) with the centres in a row through the origin, evenly spaced: found from the data
@@ -141,7 +142,7 @@ def test_a_member_does_not_depend_on_the_others() -> None:
 
 
 def test_overlap_is_counted_as_by_hand() -> None:
-    """Overlap o in one dimension: inner tasks share 2 (o - 1) / o of their width below 1.5, the outer two half of it."""
+    """Overlap o in one dimension: inner tasks share 2 (o - 1) / o of their width, the outer two half of it."""
     for overlap in (0.5, 1.0, 1.25, 1.5):
         curriculum = gaussian_peaks(generators(1), overlap=overlap, points_per_task=20001)
         share = max(overlap - 1.0, 0.0) / overlap
@@ -160,9 +161,11 @@ def test_regions_with_overlap(axis) -> None:
     apart, touching, shared = (
         toy_regions(generators(2), axis=axis, overlap=overlap, points_per_task=4000) for overlap in (0.5, 1.0, 1.5)
     )
-    assert apart.overlap is not None and touching.overlap is not None and shared.overlap is not None
+    assert apart.overlap is not None
+    assert touching.overlap is not None
+    assert shared.overlap is not None
     assert float(apart.overlap.max()) == float(touching.overlap.max()) == 0.0
-    # inner parts share two thirds... of their 1.5 parts one half at either end is a neighbour's; the outer are cut
+    # inner tasks show 1.5 parts, one half at either end a neighbour's; the outer show 1.25, the domain ends there
     inner, outer = 1.0 / 1.5, 0.5 / 1.25
     torch.testing.assert_close(
         shared.overlap, torch.full((2,), (3 * inner + 2 * outer) / 5, dtype=DOUBLE), rtol=0, atol=0.02
@@ -192,7 +195,8 @@ def test_parts_across_the_diagonal_have_equal_volume_and_tile_the_domain() -> No
 def test_every_task_has_a_validation_set_of_its_own(make) -> None:
     for task in make().tasks:
         inputs, targets = task.measured_on("validation")
-        assert inputs.shape == task.test_inputs.shape and targets.shape == task.test_targets.shape
+        assert inputs.shape == task.test_inputs.shape
+        assert targets.shape == task.test_targets.shape
         for other in (task.train_inputs, task.test_inputs):
             distances = (inputs[0, :, None] - other[0, None]).abs().amax(dim=-1)
             assert float(distances.min()) > 1e-12

@@ -81,8 +81,10 @@ def test_the_window_moves_evenly_and_each_step_draws_anew() -> None:
     for number, x in enumerate(watch.data):
         low = -1.0 + number / 20 * 1.5
         assert x.shape == (3, 400, 1)
-        assert float(x.min()) == pytest.approx(low, abs=0.02) and float(x.max()) == pytest.approx(low + 0.5, abs=0.02)
-        assert float(x.min()) >= low - 1e-12 and float(x.max()) <= low + 0.5 + 1e-12
+        assert float(x.min()) == pytest.approx(low, abs=0.02)
+        assert float(x.max()) == pytest.approx(low + 0.5, abs=0.02)
+        assert float(x.min()) >= low - 1e-12
+        assert float(x.max()) <= low + 0.5 + 1e-12
         assert not torch.equal(x[0], x[1])
     assert len({x[0].numpy().tobytes() for x in watch.data}) == 21
 
