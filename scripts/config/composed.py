@@ -48,6 +48,12 @@ _KNOWN_AS = {
 }
 """Names of what has moved, as they were when its first runs were made: a move of code makes no run a new one."""
 
+_SINCE = {
+    "mlp_baselines.MLP": {"layer_norm": False},
+    "mlp_baselines.matched_mlp": {"layer_norm": False},
+}
+"""Settings that came later, by what they are of, at the values that leave a run what it was before there were such."""
+
 
 def _kan_shape(function: str) -> list[int]:
     """Layer sizes of the KAN that the paper builds for a function by hand: `${kan_shape:exp_sin}` in a config."""
@@ -96,10 +102,12 @@ def identity(values: dict[str, Any]) -> str:
 
 
 def _as_known(node: Any) -> Any:
-    """A config with what it builds under the names that identities know."""
+    """A config with what it builds under the names that identities know, and without settings they know nothing of."""
     if isinstance(node, dict):
         known = {key: _as_known(value) for key, value in node.items()}
         if isinstance(target := known.get("_target_"), str):
+            later = _SINCE.get(target, {})
+            known = {key: value for key, value in known.items() if key not in later or value != later[key]}
             known["_target_"] = _KNOWN_AS.get(target, target)
         return known
     return [_as_known(item) for item in node] if isinstance(node, list) else node
