@@ -2,8 +2,9 @@ r"""Derivatives of an MLP's predictions in all of its trained parameters, sample
 
 With a what enters an affine layer and z what leaves it, \(\partial y_q / \partial W_{i,o} = a_i \, \delta_{q,o}\) and
 \(\partial y_q / \partial b_o = \delta_{q,o}\), where \(\delta_{q,o} = \partial y_q / \partial z_o\) comes from one
-backward pass a prediction: no loop over samples, and nothing is batched over parameters. Activations with parameters of
-their own are edges, one a unit, and theirs come from the same passes (`kan.jacobian`).
+backward pass a prediction: no loop over samples, and nothing is batched over parameters. The same passes give those of
+gains and shifts, which are affine maps of one feature each, and of activations with parameters of their own: edges, one
+a unit (`kan.jacobian`).
 """
 
 __all__ = ["jacobian"]
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from kan.edge_layer import EdgeLayer
 from kan.jacobian import write_columns
 from kan.members import stacked_input
-from mlp_baselines.affine import affine
+from mlp_baselines.affine import LayerNorm, affine
 
 
 class AffineNetwork(Protocol):
@@ -25,11 +26,12 @@ class AffineNetwork(Protocol):
 
     weights: nn.ParameterList
     biases: nn.ParameterList
+    norms: nn.ModuleList
     members: int
     in_features: int
 
     def units(self, members: Sequence[int] | None = None) -> Sequence[Callable[[Tensor], Tensor]]:
-        """The nonlinearity of every hidden layer, for some members or all, (M, B, J) to (M, B, J)."""
+        """The nonlinearity of every hidden layer, for some members or all, (M, B, J) to (M, B, J e)."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """All parameters, in the order of the columns."""
@@ -60,9 +62,18 @@ def jacobian(model: AffineNetwork, x: Tensor, members: Sequence[int] | None = No
     entering: list[Tensor] = []
     leaving: list[Tensor] = []
     activated: list[Tensor] = []
+    standardized: list[Tensor] = []
+    normalized: list[Tensor] = []
     for index, (weight, bias) in enumerate(zip(model.weights, model.biases, strict=True)):
         with torch.enable_grad():
             if index:
+                if model.norms:
+                    norm = model.norms[index - 1]
+                    assert isinstance(norm, LayerNorm)
+                    standard = norm.standardized(x)
+                    standardized.append(standard.detach())
+                    x = standard * norm.gain.detach()[chosen] + norm.shift.detach()[chosen]
+                    normalized.append(x)
                 x = units[index - 1](x)
                 activated.append(x)
             entering.append(x.detach())
@@ -75,20 +86,27 @@ def jacobian(model: AffineNetwork, x: Tensor, members: Sequence[int] | None = No
     result = predictions.new_empty(*batch, outputs, sum(sizes))
     columns = dict(zip(trained, result.split(sizes, dim=3), strict=True))
     learned = [index for index, unit in enumerate(units) if isinstance(unit, EdgeLayer)]
-    wanted = [*leaving[:-1], *(activated[index] for index in learned)]
+    hidden = len(leaving) - 1
+    wanted = [*leaving[:-1], *normalized, *(activated[index] for index in learned)]
     into_units: list[list[Tensor]] = []  # of each prediction, by what leaves the units
     for q in range(outputs):
         unit = torch.zeros_like(predictions)
         unit[..., q] = 1.0
         pulled = torch.autograd.grad(x, wanted, unit, retain_graph=True) if wanted else ()
-        deltas = [*pulled[: len(leaving) - 1], unit]
-        into_units.append(list(pulled[len(leaving) - 1 :]))
+        deltas = [*pulled[:hidden], unit]
+        into_units.append(list(pulled[hidden + len(normalized) :]))
         for a, delta, weight, bias in zip(entering, deltas, model.weights, model.biases, strict=True):
             if weight in columns:
                 out = columns[weight][:, :, q].unflatten(-1, weight.shape[1:])
                 torch.mul(a.unsqueeze(3), delta.unsqueeze(2), out=out)
             if bias in columns:
                 columns[bias][:, :, q] = delta
+        for norm, standard, delta in zip(model.norms, standardized, pulled[hidden:], strict=False):  # no units after it
+            assert isinstance(norm, LayerNorm)
+            if norm.gain in columns:
+                columns[norm.gain][:, :, q] = delta * standard
+            if norm.shift in columns:
+                columns[norm.shift][:, :, q] = delta
     for index, *each in zip(learned, *into_units, strict=True):
         layer, original = units[index], model.units()[index]
         assert isinstance(layer, EdgeLayer)

@@ -1,6 +1,6 @@
 """Matching an MLP to the budget of another model: the width that comes closest in parameters or FLOPs."""
 
-__all__ = ["Budget", "closest_width", "matched_mlp", "matched_spline_mlp"]
+__all__ = ["Budget", "Reference", "closest_size", "closest_width", "matched_mlp", "matched_spline_mlp", "matched_width"]
 
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
@@ -9,7 +9,8 @@ from torch import nn
 
 from kan.engines.dense import Base
 from kan.members import layer_sizes, passes_on
-from mlp_baselines.affine import parameter_count, product_flops
+from mlp_baselines.activations import expansion_of
+from mlp_baselines.affine import LayerNorm, parameter_count, product_flops
 from mlp_baselines.mlp import MLP, Activation
 from mlp_baselines.spline_mlp import SplineMLP, unit_costs
 
@@ -45,30 +46,64 @@ def closest_width(cost: Callable[[int], int], budget: int) -> int:
     return high - 1 if high > 1 and budget - cost(high - 1) <= cost(high) - budget else high
 
 
-def _matched_width(
+def closest_size(
+    costs: Callable[[int], tuple[int, int]],
+    reference: Reference,
+    in_features: int,
+    out_features: int,
+    budget: Budget,
+) -> int:
+    """The size ≥ 1, a width or a grid's, of which a model comes closest to the reference's budget.
+
+    Args:
+        costs: trained parameters and FLOPs of one member at a size, both strictly increasing.
+        reference: builds the model to match from `in_features` and `out_features`.
+        in_features: input features I.
+        out_features: output features O.
+        budget: which of the two to match.
+
+    Raises:
+        ValueError: an unknown budget.
+    """
+    if budget not in ("parameters", "flops"):
+        raise ValueError(f"budget must be parameters or flops, got {budget!r}")
+    model: Any = reference(in_features=in_features, out_features=out_features)
+    if budget == "flops":
+        return closest_width(lambda size: costs(size)[1], int(model.flops()))
+    return closest_width(lambda size: costs(size)[0], sum(p.numel() for p in model.parameters() if p.requires_grad))
+
+
+def matched_width(
     in_features: int,
     out_features: int,
     reference: Reference,
     depth: int,
     budget: Budget,
-    unit_parameters: int,
-    unit_flops: int,
+    unit_parameters: int = 0,
+    unit_flops: int = 1,
+    expansion: int = 1,
 ) -> int:
-    """The width whose cost comes closest to the reference's, given what the activation of a hidden unit costs."""
-    if budget not in ("parameters", "flops"):
-        raise ValueError(f"budget must be parameters or flops, got {budget!r}")
-    model: Any = reference(in_features=in_features, out_features=out_features)
+    """The width whose MLP comes closest to the reference's budget, given what a hidden unit costs; see `closest_size`.
 
-    def cost(width: int) -> int:
-        sizes = layer_sizes(in_features, out_features, width, depth)
+    Args:
+        in_features: input features I.
+        out_features: output features O.
+        reference: builds the model to match.
+        depth: layers with parameters; there is no width to choose where it is 1.
+        budget: what to match.
+        unit_parameters: trained parameters of each hidden unit, besides weights and bias.
+        unit_flops: FLOPs of each hidden unit.
+        expansion: numbers that each hidden unit passes on.
+    """
+
+    def costs(width: int) -> tuple[int, int]:
+        sizes = layer_sizes(in_features, out_features, width, max(depth, 2))
         units = sum(sizes[1:-1])
-        if budget == "flops":
-            return product_flops(sizes) + unit_flops * units
-        return parameter_count(sizes) + unit_parameters * units
+        parameters = parameter_count(sizes, expansion) + unit_parameters * units
+        return parameters, product_flops(sizes, expansion) + unit_flops * units
 
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    target = int(model.flops()) if budget == "flops" else trainable
-    return closest_width(cost, target) if depth > 1 else 1
+    width = closest_size(costs, reference, in_features, out_features, budget)
+    return width if depth > 1 else 1
 
 
 @passes_on(MLP, "width", "layer_sizes")
@@ -77,8 +112,9 @@ def matched_mlp(
     out_features: int,
     reference: Reference,
     depth: int = 2,
-    activation: Activation = "silu",
+    activation: Activation | nn.Module = "silu",
     *,
+    layer_norm: bool = False,
     budget: Budget = "parameters",
     **mlp: Any,
 ) -> MLP:
@@ -92,20 +128,17 @@ def matched_mlp(
         reference: builds the model to match from `in_features` and `out_features`.
         depth: layers with parameters of the MLP.
         activation: see `MLP`.
+        layer_norm: see `MLP`.
         budget: what to match, trainable "parameters" of a member, or "flops" of a forward pass of one sample.
         mlp: what else `MLP` takes: `omega`, `members`, `generators`, `dtype`, `device`.
 
     Raises:
         ValueError: an unknown budget, or what `MLP` raises.
     """
-    return MLP(
-        in_features,
-        out_features,
-        width=_matched_width(in_features, out_features, reference, depth, budget, 0, 1),
-        depth=depth,
-        activation=activation,
-        **mlp,
-    )
+    expansion = expansion_of(activation)
+    norm = (2, LayerNorm.FLOPS) if layer_norm else (0, 0)
+    width = matched_width(in_features, out_features, reference, depth, budget, norm[0], expansion + norm[1], expansion)
+    return MLP(in_features, out_features, width, depth, activation, layer_norm=layer_norm, **mlp)
 
 
 @passes_on(SplineMLP, "width", "layer_sizes")
@@ -144,7 +177,7 @@ def matched_spline_mlp(
     return SplineMLP(
         in_features,
         out_features,
-        _matched_width(in_features, out_features, reference, depth, budget, *costs),
+        matched_width(in_features, out_features, reference, depth, budget, *costs),
         depth,
         grid_size,
         spline_order,

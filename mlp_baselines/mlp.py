@@ -11,7 +11,8 @@ from torch import Generator, Tensor, nn
 
 from kan.members import draw_uniform, member_generators, stacked_input
 from kan.members import layer_sizes as sizes_from
-from mlp_baselines.affine import affine, product_flops
+from mlp_baselines.activations import expansion_of, label_of
+from mlp_baselines.affine import LayerNorm, affine, fan_ins, product_flops
 from mlp_baselines.jacobian import jacobian
 
 Activation = Literal["relu", "silu", "gelu", "tanh", "sine"]
@@ -32,12 +33,18 @@ class MLP(nn.Module):
     (Sitzmann et al., 2020, https://arxiv.org/abs/2006.09661): \(\sigma(z) = \sin(\omega z)\), first weights on
     \(\pm 1/n_0\), later ones on \(\pm \sqrt{6/n_l}/\omega\).
 
+    **Locality: global** with any of these names: every weight acts on, and has a gradient from, almost every input.
+    `Elephant` and `FuzzyTiling` are activations that are not.
+
     Args:
         in_features: input features I.
         out_features: output features O.
         width: features of each hidden layer.
         depth: number of layers with parameters; depth 1 is an affine map.
-        activation: "relu", "silu", "gelu", "tanh" or "sine".
+        activation: "relu", "silu", "gelu", "tanh" or "sine"; or any module without parameters that maps (M, B, J) to
+            (M, B, J), or to (M, B, J e) with e its attribute `expansion`.
+        layer_norm: whether a `LayerNorm` of its own stands before the activation of each hidden layer. Of two features
+            it leaves nothing but which of them is larger.
         layer_sizes: all sizes spelled out, [I, …, O], instead of `width` and `depth`.
         omega: \(\omega\) of "sine", in radians per unit.
         members: independent replicas M.
@@ -46,7 +53,8 @@ class MLP(nn.Module):
         device: of parameters and computation.
 
     Raises:
-        ValueError: a size below 1, an unknown activation, or an `omega` that is not positive.
+        ValueError: a size below 1, an activation that is unknown or has parameters, an `omega` that is not positive, or
+            `layer_norm` of a single feature.
 
     Example:
         >>> model = MLP(2, 1, width=64, depth=3, members=10)
@@ -60,8 +68,9 @@ class MLP(nn.Module):
         out_features: int,
         width: int = 64,
         depth: int = 2,
-        activation: Activation = "silu",
+        activation: Activation | nn.Module = "silu",
         *,
+        layer_norm: bool = False,
         layer_sizes: Sequence[int] | None = None,
         omega: float = 30.0,
         members: int = 1,
@@ -70,7 +79,7 @@ class MLP(nn.Module):
         device: torch.device | None = None,
     ) -> None:
         super().__init__()
-        if activation not in get_args(Activation):
+        if not isinstance(activation, nn.Module) and activation not in get_args(Activation):
             raise ValueError(f"activation must be one of {', '.join(get_args(Activation))}, got {activation!r}")
         if not omega > 0:
             raise ValueError(f"omega must be positive, got {omega}")
@@ -79,17 +88,23 @@ class MLP(nn.Module):
         self.in_features = in_features
         self.out_features = out_features
         self.members = members
-        self.activation: Activation = activation
+        self.activation: Activation | nn.Module = activation
+        self.expansion = expansion_of(activation)
         self.omega = omega
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
-        for index, (i, o) in enumerate(zip(self.layer_sizes[:-1], self.layer_sizes[1:], strict=True)):
+        self.norms = nn.ModuleList()
+        for index, (i, o) in enumerate(
+            zip(fan_ins(self.layer_sizes, self.expansion), self.layer_sizes[1:], strict=True)
+        ):
             bound = i**-0.5
             if activation == "sine":
                 bound = 1.0 / i if index == 0 else (6.0 / i) ** 0.5 / omega
             weight, bias = draw_uniform((i, o), bound, draws), draw_uniform((1, o), i**-0.5, draws)
             self.weights.append(nn.Parameter(weight.to(dtype=dtype or torch.get_default_dtype(), device=device)))
             self.biases.append(nn.Parameter(bias.to(dtype=dtype or torch.get_default_dtype(), device=device)))
+        if layer_norm:
+            self.norms.extend(LayerNorm(size, members, dtype, device) for size in self.layer_sizes[1:-1])
 
     @property
     def depth(self) -> int:
@@ -102,16 +117,21 @@ class MLP(nn.Module):
         units = self.units()
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if index:
+                if self.norms:
+                    x = self.norms[index - 1](x)
                 x = units[index - 1](x)
             x = affine(x, weight, bias)
         return x
 
     def units(self, members: Sequence[int] | None = None) -> Sequence[Callable[[Tensor], Tensor]]:
-        """The nonlinearity of every hidden layer, for some members or all, (M, B, J) to (M, B, J)."""
+        """The nonlinearity of every hidden layer, for some members or all, (M, B, J) to (M, B, J e)."""
         return [self.activate] * (self.depth - 1)
 
     def activate(self, x: Tensor) -> Tensor:
         """The activation, at each number."""
+        if isinstance(self.activation, nn.Module):
+            activated: Tensor = self.activation(x)
+            return activated
         return _ACTIVATIONS[self.activation](self.omega * x if self.activation == "sine" else x)
 
     def jacobian(self, x: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
@@ -122,19 +142,22 @@ class MLP(nn.Module):
         """Floating-point operations of one sample of one member, forward.
 
         A multiplication and an addition for each weight, an addition for each bias folded into the first product,
-        one operation for each activation.
+        one operation for each number that an activation makes, and those of `LayerNorm` for each of its features.
         """
-        return product_flops(self.layer_sizes) + sum(self.layer_sizes[1:-1])
+        each = self.expansion + (LayerNorm.FLOPS if self.norms else 0)
+        return product_flops(self.layer_sizes, self.expansion) + each * sum(self.layer_sizes[1:-1])
 
     def describe(self) -> dict[str, Any]:
         """What records and figures say about the model, in plain types."""
         return {
-            "family": "MLP",
+            "family": str(getattr(self.activation, "family", "MLP")),
             "layer_sizes": list(self.layer_sizes),
             "depth": self.depth,
-            "activation": self.activation,
+            "activation": label_of(self.activation),
+            **({"layer_norm": True} if self.norms else {}),
         }
 
     def extra_repr(self) -> str:
         """Sizes for `print(model)`."""
-        return f"{' → '.join(map(str, self.layer_sizes))}, activation={self.activation}, members={self.members}"
+        sizes = " → ".join(map(str, self.layer_sizes))
+        return f"{sizes}, activation={label_of(self.activation)}, members={self.members}"

@@ -87,7 +87,7 @@ class SplineMLP(MLP):
         torch.Size([10, 100, 1])
     """
 
-    @passes_on(MLP, "activation", "omega")
+    @passes_on(MLP, "activation", "layer_norm", "omega")
     def __init__(
         self,
         in_features: int,

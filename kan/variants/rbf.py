@@ -1,6 +1,6 @@
 """Gaussian radial basis functions on the edges, the form of FastKAN: almost local, decaying like exp(-d²)."""
 
-__all__ = ["RBFKAN", "RBFLayer"]
+__all__ = ["RBFKAN", "RBFLayer", "gaussian"]
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,13 @@ from kan.variants.features import FeatureArguments, FeatureLayer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+
+def gaussian(squared: Tensor) -> Tensor:
+    r"""\(e^{-r^2}\) of squared distances, zero where that is below the root of the smallest normal number."""
+    # numbers that underflow, here or in products, take ten times as long as others
+    least = 0.5 * math.log(torch.finfo(squared.dtype).tiny)
+    return F.threshold(torch.exp(-squared.clamp(max=-least)), 1.001 * math.exp(least), 0.0)
 
 
 class RBFLayer(FeatureLayer):
@@ -102,9 +109,7 @@ class RBFLayer(FeatureLayer):
     def features(self, x: Tensor) -> Tensor:
         """The Gaussians at (M, B, I) inputs: (M, B, I, G+1)."""
         distance = (x.unsqueeze(-1) - self.centers.unsqueeze(1)) / self.width.unsqueeze(1)
-        # numbers that underflow, here or in products, take ten times as long as others
-        least = 0.5 * math.log(torch.finfo(x.dtype).tiny)
-        return F.threshold(torch.exp(-distance.square().clamp(max=-least)), 1.001 * math.exp(least), 0.0)
+        return gaussian(distance.square())
 
     def input_window(self) -> tuple[Tensor, Tensor]:
         """The first and the last centre of every input, (M, I) each."""

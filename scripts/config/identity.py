@@ -39,6 +39,8 @@ _NEUTRAL: dict[str, dict[str, Any]] = {
         "normalize": None,
     },
     "tasks.toy_regions": {"overlap": 1.0},
+    "mlp_baselines.MLP": {"layer_norm": False},
+    "mlp_baselines.matched_mlp": {"layer_norm": False},
 }
 """Settings that came later, of a group or what a `_target_` names, and the value that leaves all as it was
 before there were such: a new setting makes no run a new one."""

@@ -11,7 +11,17 @@ from kan.grids import derivative_jumps
 from kan.splines import extend_grid, fit_coefficients, uniform_grid
 from kan.symbolic.edges import fix_symbolic
 from kan.variants import RBFKAN, ChebyshevKAN, FourierKAN
-from mlp_baselines import MLP, SplineMLP
+from mlp_baselines import (
+    MLP,
+    SIREN,
+    Elephant,
+    FourierFeatures,
+    FuzzyTiling,
+    RBFLattice,
+    RBFNetwork,
+    SplineMLP,
+    TensorSpline,
+)
 
 DOUBLE = torch.float64
 M = 2
@@ -74,6 +84,23 @@ def splines_only() -> SplineMLP:
     return model
 
 
+def normalized() -> MLP:
+    model = MLP(2, 2, width=4, depth=4, activation="tanh", layer_norm=True, members=M, dtype=DOUBLE)
+    with torch.no_grad():
+        for parameter in model.norms.parameters():
+            parameter.normal_()
+    model.norms[1].gain.requires_grad_(False)
+    model.norms[0].shift.requires_grad_(False)
+    return model
+
+
+def gaussians(**options) -> RBFNetwork:
+    model = RBFNetwork(2, 2, width=5, members=M, dtype=DOUBLE, **options)
+    with torch.no_grad():
+        model.sharpness.mul_(0.5 + torch.rand_like(model.sharpness))
+    return model
+
+
 class Plain(nn.Module):
     """No model of the suite: two layers written out, one parameter of them in no use."""
 
@@ -109,6 +136,19 @@ MODELS = {
     "spline MLP, splines only, one output": lambda: splines_only(),
     "spline MLP, one layer": lambda: SplineMLP(2, 2, depth=1, members=M, dtype=DOUBLE),
     "MLP, one output": lambda: MLP(2, 1, width=4, depth=2, activation="silu", members=M, dtype=DOUBLE),
+    "MLP, LayerNorm, frozen parts": normalized,
+    "MLP, LayerNorm, one layer": lambda: MLP(2, 2, depth=1, layer_norm=True, members=M, dtype=DOUBLE),
+    "MLP, elephants": lambda: MLP(2, 2, 4, 3, Elephant(0.5), members=M, dtype=DOUBLE),
+    "MLP, tiles": lambda: MLP(2, 2, 4, 3, FuzzyTiling(5), members=M, dtype=DOUBLE),
+    "MLP, tiles, LayerNorm": lambda: MLP(2, 2, 4, 3, FuzzyTiling(5), layer_norm=True, members=M, dtype=DOUBLE),
+    "SIREN": lambda: SIREN(2, 2, width=4, depth=3, first_omega=3.0, omega=2.0, members=M, dtype=DOUBLE),
+    "Gaussian lattice": lambda: RBFLattice(2, 2, grid_size=3, members=M, dtype=DOUBLE),
+    "Gaussian network": gaussians,
+    "Gaussian network, bias": lambda: gaussians(bias=True),
+    "Gaussian network, centers alone": lambda: gaussians(train_bandwidths=False),
+    "tensor product": lambda: TensorSpline(2, 2, grid_size=3, members=M, dtype=DOUBLE),
+    "tensor product, one output": lambda: TensorSpline(2, 1, 3, 2, members=M, dtype=DOUBLE),
+    "Fourier features": lambda: FourierFeatures(2, 2, width=7, bias=True, members=M, dtype=DOUBLE),
     "Plain": Plain,
 }
 

@@ -26,7 +26,17 @@ from kan.pruning.sizes import edge_l1, edge_std
 from kan.pruning.sparsity import SparsityPenalty
 from kan.symbolic.conversion import symbolify
 from kan.symbolic.edges import edge_samples
-from mlp_baselines import MLP, SplineMLP
+from mlp_baselines import (
+    MLP,
+    SIREN,
+    Elephant,
+    FourierFeatures,
+    FuzzyTiling,
+    RBFLattice,
+    RBFNetwork,
+    SplineMLP,
+    TensorSpline,
+)
 
 pytestmark = [  # torch's own: it scripts a part of itself for forward mode, and copies batches to search in them
     pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),
@@ -44,9 +54,17 @@ FAMILIES: dict[str, Callable[..., nn.Module]] = {
     "Fourier": lambda **options: FourierKAN(2, 1, **options),
     "MLP": lambda **options: MLP(2, 1, width=5, **options),
     "spline MLP": lambda **options: SplineMLP(2, 1, width=5, **options),
+    "MLP, LayerNorm": lambda **options: MLP(2, 1, width=5, layer_norm=True, **options),
+    "MLP, elephants": lambda **options: MLP(2, 1, 5, 2, Elephant(0.5), **options),
+    "MLP, tiles": lambda **options: MLP(2, 1, 5, 2, FuzzyTiling(6), **options),
+    "SIREN": lambda **options: SIREN(2, 1, width=5, **options),
+    "Gaussian lattice": lambda **options: RBFLattice(2, 1, grid_size=4, **options),
+    "Gaussian network": lambda **options: RBFNetwork(2, 1, width=5, **options),
+    "tensor product": lambda **options: TensorSpline(2, 1, grid_size=5, **options),
+    "Fourier features": lambda **options: FourierFeatures(2, 1, width=9, **options),
 }
 TRANSFORMABLE = [name for name in FAMILIES if name != "KAN, local"]
-STEEP = {"KAN, G=200": 1e4, "KAN, local": 1e4, "KAN, dense": 10.0}
+STEEP = {"KAN, G=200": 1e4, "KAN, local": 1e4, "KAN, dense": 10.0, "SIREN": 1e3}
 """How much more than a number of order one a derivative of random splines is, per family."""
 
 
