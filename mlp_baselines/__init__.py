@@ -15,6 +15,7 @@ __all__ = [
     "RBFNetwork",
     "SplineMLP",
     "TensorSpline",
+    "matched",
     "matched_fourier_features",
     "matched_mlp",
     "matched_rbf_lattice",
@@ -26,7 +27,7 @@ __all__ = [
 
 from mlp_baselines.activations import Elephant, FuzzyTiling
 from mlp_baselines.fourier_features import FourierFeatures, matched_fourier_features
-from mlp_baselines.matching import matched_mlp, matched_spline_mlp
+from mlp_baselines.matching import matched, matched_mlp, matched_spline_mlp
 from mlp_baselines.mlp import MLP
 from mlp_baselines.rbf_network import RBFLattice, RBFNetwork, matched_rbf_lattice, matched_rbf_network
 from mlp_baselines.siren import SIREN, matched_siren

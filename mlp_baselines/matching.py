@@ -1,11 +1,21 @@
-"""Matching an MLP to the budget of another model: the width that comes closest in parameters or FLOPs."""
+"""Matching a model to the budget of another one: the size that comes closest in parameters or FLOPs."""
 
-__all__ = ["Budget", "Reference", "closest_size", "closest_width", "matched_mlp", "matched_spline_mlp", "matched_width"]
+__all__ = [
+    "Budget",
+    "Reference",
+    "closest_size",
+    "closest_width",
+    "matched",
+    "matched_mlp",
+    "matched_spline_mlp",
+    "matched_width",
+]
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
-from torch import nn
+import torch
+from torch import Generator, nn
 
 from kan.engines.dense import Base
 from kan.members import layer_sizes, passes_on
@@ -104,6 +114,59 @@ def matched_width(
 
     width = closest_size(costs, reference, in_features, out_features, budget)
     return width if depth > 1 else 1
+
+
+class Sized(Protocol):
+    """Builds a model of some size, which is one of its settings."""
+
+    def __call__(self, *, in_features: int, out_features: int, **settings: Any) -> nn.Module:
+        """The model."""
+        ...
+
+
+def matched(
+    in_features: int,
+    out_features: int,
+    reference: Reference,
+    model: Sized,
+    size: str = "width",
+    *,
+    budget: Budget = "parameters",
+    members: int = 1,
+    generators: Sequence[Generator] | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> nn.Module:
+    """Any model with one setting, a number of 1 or more, of which it comes closest to the reference's budget.
+
+    For families that have no matched form of their own: KANs by their grids, polynomials by their degree. Models are
+    built to be counted, so nothing has to be known of them.
+
+    Args:
+        in_features: input features I.
+        out_features: output features O.
+        reference: builds the model to match from `in_features` and `out_features`.
+        model: builds the model, given its size too.
+        size: the setting that is solved, in which the budget grows.
+        budget: what to match, trainable "parameters" of a member, or "flops" of a forward pass of one sample.
+        members: see the model.
+        generators: see the model.
+        dtype: see the model.
+        device: see the model.
+
+    Raises:
+        ValueError: an unknown budget, one that the size does not change, or what the model raises.
+    """
+
+    def costs(number: int) -> tuple[int, int]:
+        built: Any = model(in_features=in_features, out_features=out_features, **{size: number})
+        return sum(p.numel() for p in built.parameters() if p.requires_grad), int(built.flops())
+
+    if budget in ("parameters", "flops") and costs(1)[budget == "flops"] >= costs(2)[budget == "flops"]:
+        raise ValueError(f"{size} does not change the {budget} of the model: match another setting, or another budget")
+    number = closest_size(costs, reference, in_features, out_features, budget)
+    passed = {"members": members, "generators": generators, "dtype": dtype, "device": device}
+    return model(in_features=in_features, out_features=out_features, **{size: number}, **passed)
 
 
 @passes_on(MLP, "width", "layer_sizes")

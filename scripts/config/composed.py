@@ -12,6 +12,7 @@ __all__ = [
 ]
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,17 @@ def _kan_shape(function: str) -> list[int]:
     return list(shape)
 
 
+def _cases(*options: Sequence[str]) -> str:
+    """All combinations of options of a group, as a sweep: `${cases:[kan,mlp],[d1,d2]}` is "[kan,d1],[kan,d2],…"."""
+    return ",".join(f"[{','.join(map(str, chosen))}]" for chosen in product(*options))
+
+
 def _steps_on(each: int, grids: Sequence[int]) -> int:
     """Training steps for so many on each of some grids: `${steps_on:20,${values.sizes}}` in a config."""
     return each * len(grids)
 
 
+OmegaConf.register_new_resolver("cases", _cases, replace=True)
 OmegaConf.register_new_resolver("kan_shape", _kan_shape, replace=True)
 OmegaConf.register_new_resolver("steps_on", _steps_on, replace=True)
 
