@@ -1,4 +1,4 @@
-"""SIREN: a multilayer perceptron of sines, whose start keeps their distribution through the layers."""
+"""SIREN: a multilayer perceptron of sines, whose start keeps their distribution nearly the same in all layers."""
 
 __all__ = ["SIREN", "matched_siren"]
 
@@ -21,10 +21,11 @@ class SIREN(MLP):
 
     Sitzmann et al., Implicit Neural Representations with Periodic Activation Functions (2020),
     https://arxiv.org/abs/2006.09661: \(\omega_0\) in the first layer, which spreads inputs on [-1, 1] over several
-    periods, \(\omega\) in the others. First weights start uniform on \(\pm 1/n_0\), later ones on
-    \(\pm \sqrt{6/n_l}/\omega\), so that every \(\omega \, x_l W_l\) has variance 1 and is normal in the limit of large
-    width, and every sine follows, nearly, the arcsine law of variance 1/2, whatever the depth. Biases start on
-    \(\pm 1/\sqrt{n_l}\) as in the authors' code: they shift phases, and add \(\omega^2/3 n_l\) to that variance. With
+    periods, \(\omega\) in the others. First weights start uniform on \(\pm 1/n_0\), so that the first sines nearly
+    follow the arcsine law, of variance 1/2; later ones on \(\pm \sqrt{6/n_l}/\omega\), so that \(\omega \, x_l W_l\),
+    normal in the limit of large width, has the variance \(2 \, \overline{x_l^2}\). That is 1 behind the first layer,
+    and \(1 - e^{-2 s^2}\) behind phases of variance \(s^2\): between 0.79 and 1, whatever the depth. Biases start on
+    \(\pm 1/\sqrt{n_l}\) as in the authors' code: they shift phases, and add \(\omega^2/3 n_l\) to their variance. With
     \(\omega_0 = \omega\) it is the `MLP` with activation "sine".
 
     **Locality: global.** Sines vanish at single points only: every weight acts on, and has a gradient from, almost

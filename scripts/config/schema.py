@@ -240,7 +240,10 @@ def _check_node(node: Node, path: str, given: set[str], partial: bool = False) -
     What a `partial` one lacks is left to its caller.
     """
     target = _target(node, path)
-    parameters = inspect.signature(target).parameters
+    try:
+        parameters = inspect.signature(target).parameters
+    except ValueError:  # some of those that are built in
+        raise ConfigError(f"{path}._target_: {node['_target_']} does not say what it takes") from None
     hints = _hints(target)
     free = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
     for key, value in node.items():

@@ -121,6 +121,11 @@ def test_config_defaults_are_those_of_the_code() -> None:
         (["model=kan_fourier"], "model", kan.FourierKAN),
         (["model=mlp"], "model", mlp_baselines.MLP),
         (["model=spline_mlp"], "model", mlp_baselines.SplineMLP),
+        (["model=siren"], "model", mlp_baselines.SIREN),
+        (["model=rbf_lattice"], "model", mlp_baselines.RBFLattice),
+        (["model=rbf_network"], "model", mlp_baselines.RBFNetwork),
+        (["model=tensor_spline"], "model", mlp_baselines.TensorSpline),
+        (["model=fourier_features"], "model", mlp_baselines.FourierFeatures),
         (["curriculum=gaussian_peaks"], "curriculum", tasks.gaussian_peaks),
         (["curriculum=function"], "curriculum", tasks.function_fit),
         (["curriculum=toy_regions"], "curriculum", tasks.toy_regions),
@@ -138,11 +143,74 @@ def test_config_defaults_are_those_of_the_code() -> None:
                 assert value == (list(default) if isinstance(default, tuple) else default), key
 
 
-def test_defaults_of_the_matched_control_are_those_of_the_control() -> None:
-    node, plain_node = values("model=spline_mlp_matched")["model"], values("model=spline_mlp")["model"]
+MATCHED = [option.removesuffix("_matched") for option in options("model") if option.endswith("_matched")]
+
+
+def test_every_model_but_kans_can_be_matched() -> None:
+    plain_ones = {option for option in options("model") if not option.endswith("_matched")}
+    assert {option for option in plain_ones if not option.startswith("kan")} == set(MATCHED)
+
+
+@pytest.mark.parametrize("option", MATCHED)
+def test_a_matched_model_has_the_settings_of_the_model_but_its_size(option) -> None:
+    node, plain_node = values(f"model={option}_matched")["model"], values(f"model={option}")["model"]
     shared = set(node) - {"_target_", "budget", "reference"}
-    assert shared == set(plain_node) - {"_target_", "width", "layer_sizes"}
+    size = "grid_size" if option in ("rbf_lattice", "tensor_spline") else "width"
+    assert shared == set(plain_node) - {"_target_", size, "layer_sizes"}
     assert all(node[key] == plain_node[key] for key in shared)
+    model, own = (build_parts(values(f"model={each}")).training.model for each in (f"{option}_matched", option))
+    # an affine map on top and the like come in steps of some parameters
+    assert abs(parameter_counts(model)["trainable"] - 203) <= (150 if option == "mlp_tiling" else 20)
+    assert model.describe()["family"] == own.describe()["family"]
+
+
+def test_activations_of_the_configs_have_the_defaults_of_the_code() -> None:
+    import inspect
+
+    import mlp_baselines
+
+    for option, target in (("mlp_elephant", mlp_baselines.Elephant), ("mlp_tiling", mlp_baselines.FuzzyTiling)):
+        node = values(f"model={option}")["model"]["activation"]
+        parameters = inspect.signature(target).parameters
+        assert node.pop("_target_") == f"mlp_baselines.{target.__name__}"
+        assert set(node) == set(parameters)
+        for key, value in node.items():
+            default = parameters[key].default
+            assert value == (list(default) if isinstance(default, tuple) else default), key
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.activation=swish", "model.activation"),
+        ("model.activation=3", "model.activation"),
+        ("model.layer_norm=1", "model.layer_norm"),
+        ("model.activation={_target_:torch.nn.PReLU}", "activation must have no parameters"),
+        ("model.activation={_target_:mlp_baselines.Elephant,wide:1}", "model.activation.wide is not a config key"),
+        ("model.activation={_target_:mlp_baselines.Elephant,width:0}", "width must be positive"),
+        ("model.activation={_target_:mlp_baselines.Mammoth}", "can't be found"),
+        ("model.activation={_target_:builtins.dict}", "builtins.dict does not say what it takes"),
+        ("model.activation={_target_:fractions.Fraction}", "activation must be one of relu"),
+    ],
+)
+def test_activations_that_are_none_are_refused_in_one_line(override, message) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        build_parts(values("model=mlp", override))
+    assert "\n" not in str(caught.value)
+
+
+def test_any_module_of_torch_can_be_an_activation() -> None:
+    model = build_parts(values("model=mlp", "model.activation={_target_:torch.nn.ELU,alpha:2.0}")).training.model
+    assert model.describe()["activation"] == "ELU(alpha=2.0)"
+
+
+def test_settings_that_came_later_make_no_run_a_new_one() -> None:
+    for option in ("mlp", "mlp_matched"):
+        without, default, other = (
+            identity(values(f"model={option}", *more))
+            for more in (["~model.layer_norm"], ["model.layer_norm=false"], ["model.layer_norm=true"])
+        )
+        assert without == default != other
 
 
 def test_stages_have_the_settings_of_the_optimizers_alone_and_can_be_set() -> None:

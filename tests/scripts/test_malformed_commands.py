@@ -21,7 +21,10 @@ SHORT = ["seeds=1", "training.steps=2", "training.evaluate_every=1", "tracker=no
 SECONDS = 20
 
 GROUPS = {
-    "model": ("kan", "kan_local", "kan_rbf", "kan_chebyshev", "kan_fourier", "mlp", "mlp_matched", "spline_mlp"),
+    "model": (
+        *("kan", "kan_local", "kan_rbf", "kan_chebyshev", "kan_fourier", "mlp", "mlp_matched", "spline_mlp"),
+        *("mlp_elephant", "mlp_tiling", "siren", "rbf_lattice", "rbf_network", "tensor_spline", "fourier_features"),
+    ),
     "curriculum": ("gaussian_peaks", "function", "toy_regions", "toy_sequence"),
     "optimizer": ("adam", "sgd", "lbfgs", "adam_lbfgs", "levenberg_marquardt", "rmsprop"),
     "strategy": ("finetune", "cumulative"),

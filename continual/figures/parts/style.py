@@ -68,11 +68,18 @@ RC: Any = {
 }
 
 # Cool hues for KANs, warm ones for MLPs, purples for those between them, greys and browns for whatever else is
-# compared; colours of Okabe & Ito and of Paul Tol, which stay apart under the common forms of colour blindness.
+# compared; colours of Okabe & Ito and of Paul Tol, which stay apart under the common forms of colour blindness. The
+# first ones of all families do so among themselves, and each family has a marker of its own besides.
 PALETTES = {
     "KAN": ("#0072b2", "#009e73", "#56b4e9", "#332288", "#44aa99", "#003c57", "#7a8fd0", "#117733"),
     "MLP": ("#d55e00", "#e69f00", "#882255", "#cc79a7", "#7a3b00", "#b2182b", "#f4a582", "#cc6677"),
-    "spline MLP": ("#6a51a3", "#aa4499", "#9e9ac8", "#3f007d"),
+    "spline MLP": ("#3f007d", "#aa4499", "#9e9ac8", "#6a51a3"),
+    "RBF network": ("#5fd39b", "#2f8f63", "#1f5f42"),
+    "tensor-product spline": ("#2233dd", "#101a78", "#5a68ff"),
+    "Fourier features": ("#45c8e0", "#1f8fa6", "#0f5563"),
+    "SIREN": ("#7a94f2", "#4d62b8", "#2b3a7a"),
+    "elephant MLP": ("#992e00", "#c9592b", "#e08b66"),
+    "tiling MLP": ("#5c0a0a", "#8f2a2a", "#b85a5a"),
 }
 SPARE = (
     ("#555555", "#999933", "#a6a6a6", "#ddcc77"),
@@ -89,9 +96,12 @@ class ModelStyle(NamedTuple):
 
 
 def _palettes(families: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    found = dict.fromkeys(families)
-    others = [family for family in found if family not in PALETTES]
-    return {**PALETTES, **{family: SPARE[i % len(SPARE)] for i, family in enumerate(others)}}
+    others = [family for family in dict.fromkeys(families) if family not in PALETTES]
+    spare = {}
+    for i, family in enumerate(others):
+        colours, turn = SPARE[i % len(SPARE)], i // len(SPARE) % len(SPARE[0])
+        spare[family] = colours[turn:] + colours[:turn]  # the same ones, but another first
+    return {**PALETTES, **spare}
 
 
 def model_of(record: Record) -> str:
@@ -117,6 +127,8 @@ def looks(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], ModelStyle]
     """A style for each (family, name), from the position of the name among those of its family."""
     names = list(dict.fromkeys(names))
     palettes = _palettes(family for family, _ in names)
+    # one marker after the other, KANs and MLPs from the first, every other family from another one
+    markers = {family: max(index - 1, 0) for index, family in enumerate(palettes)}
     styles: dict[tuple[str, str], ModelStyle] = {}
     used: dict[str, int] = {}
     for family, name in names:
@@ -127,7 +139,7 @@ def looks(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], ModelStyle]
         colour = np.array(to_rgb(palette[position % len(palette)]))
         # beyond the palette the same hues come back paler
         colour = 1 - (1 - colour) * 0.65**rounds
-        styles[family, name] = ModelStyle(to_hex(tuple(colour)), MARKERS[position % len(MARKERS)])
+        styles[family, name] = ModelStyle(to_hex(tuple(colour)), MARKERS[(markers[family] + position) % len(MARKERS)])
     return styles
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from matplotlib.text import Text
 from continual.figures import comparison, matrices, phases, ranking, run_summary, save, sweep, task_curves
 from continual.figures.parts.cells import compact
 from continual.figures.parts.scales import metric_scale, round_numbers
-from continual.figures.parts.style import band, model_styles, shades
+from continual.figures.parts.style import PALETTES, band, looks, model_styles, shades
 from continual.figures.parts.surface import Surface
 from continual.figures.parts.view import View
 from continual.figures.phases import value_limits
@@ -132,6 +133,41 @@ def test_families_keep_their_hues_and_never_share_a_colour(tmp_path: Path) -> No
     assert all(styles[name] == style for name, style in alone.items())
     pale, dark = shades(["KAN"], 2)["KAN"]
     assert sum(mpl.colors.to_rgb(pale)) > sum(mpl.colors.to_rgb(dark))
+
+
+def seen(colour: str) -> np.ndarray:
+    """A colour in OKLab, where 2 is barely seen: with all cones, and without those for red or green, (3, 3).
+
+    Simulations of colour blindness after Machado et al. (2009).
+    """
+    rgb = np.array(mpl.colors.to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    eyes = [
+        np.eye(3),
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    ]
+    cones = [[0.41222, 0.53633, 0.05145], [0.21190, 0.68070, 0.10740], [0.08830, 0.28172, 0.62998]]
+    axes = [[0.21045, 0.79362, -0.00407], [1.97800, -2.42859, 0.45059], [0.02590, 0.78277, -0.80868]]
+    return np.stack([100 * np.array(axes) @ np.cbrt(np.array(cones) @ np.clip(eye @ linear, 0, 1)) for eye in eyes])
+
+
+def test_ten_families_in_one_figure_stay_apart() -> None:
+    families = [*PALETTES, "somebody's"]
+    assert len(families) == 10
+    styles = [looks([(family, family) for family in families])[family, family] for family in families]
+    colours = {family: seen(style.colour) for family, style in zip(families, styles, strict=True)}
+    for one, other in combinations(PALETTES, 2):
+        apart = np.linalg.norm(colours[one] - colours[other], axis=1).min()
+        assert apart > 10.0, (one, other, apart)
+    assert len({style.marker for style in styles}) == 9  # KANs and MLPs alone share one, and are blue and red
+    assert len({colour for palette in PALETTES.values() for colour in palette}) == sum(map(len, PALETTES.values()))
+    assert min(len(set(shades(families, 3)[family])) for family in families) == 3
+
+
+def test_families_that_nobody_knows_are_not_confused() -> None:
+    names = [(f"family {i}", "model") for i in range(8)]
+    assert len({style.colour for style in looks(names).values()}) == 8
 
 
 # --- phases ---------------------------------------------------------------------------------------------------------

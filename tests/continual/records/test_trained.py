@@ -24,6 +24,15 @@ SYMBOLS = ["adaptation.symbols.at=1", "adaptation.symbols.operation.library=[x,'
 MORE = {
     "matched": ["model=mlp_matched"],
     "matched spline MLP": ["model=spline_mlp_matched"],
+    "elephants": ["model=mlp_elephant", "model.width=3"],
+    "tiles, matched": ["model=mlp_tiling_matched"],
+    "LayerNorm": ["model=mlp_layer_norm", "model.width=3"],
+    "SIREN": ["model=siren", "model.width=3"],
+    "Gaussian lattice, matched": ["model=rbf_lattice_matched"],
+    "Gaussian network": ["model=rbf_network", "model.width=3", "optimizer=levenberg_marquardt"],
+    "tensor product": ["model=tensor_spline", "optimizer=lbfgs"],
+    "tensor product, matched": ["model=tensor_spline_matched"],
+    "Fourier features": ["model=fourier_features", "model.width=3"],
     "formulas": ["model.grid_size=4", "model.width=2", "adaptation=symbols", *SYMBOLS],
     "refined, pruned": [
         "model.grid_size=3",
