@@ -178,9 +178,10 @@ class RBFNetwork(FeatureModel):
 
     def features(self, x: Tensor, chosen: Any = slice(None)) -> Tensor:
         """The Gaussians of all units: (M', B, I) to (M', B, F)."""
-        offset = x.unsqueeze(2) - self.centers[chosen].unsqueeze(1)
-        # not as squares and products of x and c, which lose half of the digits where the Gaussians are narrow
-        return gaussian((offset * self.sharpness[chosen][:, None, :, None]).square().sum(dim=3))
+        # not as squares and products of x and c, which lose half of the digits where the Gaussians are narrow; and with
+        # the units last, of which there are many, where inputs are few
+        offset = x.transpose(1, 2).unsqueeze(3) - self.centers[chosen].transpose(1, 2).unsqueeze(2)
+        return gaussian((offset * self.sharpness[chosen][:, None, None, :]).square().sum(dim=1))
 
     def feature_flops(self) -> int:
         """Four an input of a unit (difference, product, square, sum), and the exponential."""
