@@ -12,6 +12,7 @@ __all__ = [
 ]
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Literal, Protocol
 
 import torch
@@ -46,14 +47,23 @@ def closest_width(cost: Callable[[int], int], budget: int) -> int:
         >>> closest_width(lambda width: 3 * width + 1, 203)
         67
     """
-    high = 1
+    cost = cache(cost)  # counting may mean building
+    low, high = 0, 1
     while cost(high) < budget:
-        high *= 2
-    low = max(high // 2, 1)
-    while low < high:  # the first width that reaches the budget
-        middle = (low + high) // 2
-        low, high = (middle + 1, high) if cost(middle) < budget else (low, middle)
-    return high - 1 if high > 1 and budget - cost(high - 1) <= cost(high) - budget else high
+        low, high = high, max(_guess(cost, low, high, budget), high + 1) if low else 2
+    guess = True
+    while high - low > 1:  # the first width that reaches the budget
+        middle = min(max(_guess(cost, low, high, budget), low + 1), high - 1) if guess else (low + high) // 2
+        for probe in (middle, middle - 1 if cost(middle) >= budget else middle + 1):
+            if low < probe < high:
+                low, high = (probe, high) if cost(probe) < budget else (low, probe)
+        guess = not guess  # halving bounds their number where the cost is far from a straight line
+    return low if low and budget - cost(low) <= cost(high) - budget else high
+
+
+def _guess(cost: Callable[[int], int], low: int, high: int, budget: int) -> int:
+    """Where a straight line through two costs reaches the budget."""
+    return low + -(-(budget - cost(low)) * (high - low) // (cost(high) - cost(low)))
 
 
 def closest_size(
