@@ -92,6 +92,8 @@ def identity(values: dict[str, Any]) -> str:
     relevant = {key: value for key, value in values.items() if key not in WITHOUT_EFFECT}
     # how often a checkpoint is written changes nothing either
     relevant["training"] = {k: v for k, v in values["training"].items() if k != "checkpoint_seconds"}
+    if not any(values.get("probe", {}).values()):  # what measures nothing makes no run a new one
+        relevant.pop("probe", None)
     return hashlib.sha256(json.dumps(_as_known(relevant), sort_keys=True).encode()).hexdigest()[:8]
 
 
