@@ -67,6 +67,12 @@ class EdgeLayer(nn.Module):
         """Features F that all edges of an input share, at (M, B, I) inputs: (M, B, I, F)."""
         raise NotImplementedError
 
+    def basis_values(self, x: Tensor) -> Tensor:
+        """The features that have coefficients, at (M, B, I) inputs: (M, B, I, K); zero where no edge uses them."""
+        values = self.edge_features(x)[..., : self.get_parameter("coefficients").shape[2]]
+        gate = self.gate()
+        return values if gate is None else values * (gate != 0).any(dim=2)[:, None, :, None]
+
     def edge_weights(self) -> Tensor:
         """Weights W of the features on every edge, zero on masked and symbolic ones: (M, I, F, O)."""
         raise NotImplementedError

@@ -95,6 +95,11 @@ class EdgeNetwork(nn.Module):
             found.append(layer(found[-1]))
         return found
 
+    def basis_values(self, x: Tensor) -> list[Tensor]:
+        """The bases of each layer at what enters it, (M, B, I, K) each, zero where no edge uses them any more."""
+        entering = self.activations(x)[:-1]
+        return [layer.basis_values(inputs) for layer, inputs in zip(self.each_layer(), entering, strict=True)]
+
     @torch.no_grad()
     def outside(self, x: Tensor) -> Tensor:
         """The share of each layer's inputs that lie outside its `input_window`, shape (M, L), between 0 and 1.

@@ -113,15 +113,20 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""
+        return self.activations(x)[-1]
+
+    def activations(self, x: Tensor) -> list[Tensor]:
+        """What enters each affine layer, (M, B, J) each, and the output (M, B, O) last."""
         x = stacked_input(x, self.members, self.in_features, self.weights[0])
-        units = self.units()
+        found, units = [], self.units()
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if index:
                 if self.norms:
                     x = self.norms[index - 1](x)
                 x = units[index - 1](x)
+            found.append(x)
             x = affine(x, weight, bias)
-        return x
+        return [*found, x]
 
     def units(self, members: Sequence[int] | None = None) -> Sequence[Callable[[Tensor], Tensor]]:
         """The nonlinearity of every hidden layer, for some members or all, (M, B, J) to (M, B, J e)."""

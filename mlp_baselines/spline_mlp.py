@@ -169,6 +169,10 @@ class SplineMLP(MLP):
             x = units(found[-1])
         return found
 
+    def basis_values(self, x: Tensor) -> list[Tensor]:
+        """The bases of each hidden layer's splines at its pre-activations, (M, B, J, K) each."""
+        return [units.basis_values(z) for units, z in zip(self.units(), self.pre_activations(x), strict=True)]
+
     def outside(self, x: Tensor) -> Tensor:
         """The share of each hidden layer's pre-activations that lie outside their grids, (M, depth - 1), 0 to 1.
 

@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from scripts.config.schema import ConfigError, nearest, settings
 from scripts.groups import composed, listed, options, overrides_of
 
-_GROUPS = ("model", "curriculum", "optimizer", "strategy", "adaptation", "penalty", "tracker", "experiment")
+_GROUPS = ("model", "curriculum", "optimizer", "strategy", "adaptation", "penalty", "probe", "tracker", "experiment")
 
 
 def explain(error: BaseException, arguments: Sequence[str]) -> str | None:

@@ -77,7 +77,7 @@ def _header(text: str) -> str:
 
 def _config(config: DictConfig) -> Iterator[str]:
     """The composed config as YAML, each key with the words of the file it comes from."""
-    said = _explanations({**config.hydra.runtime.choices, "adaptation": None})
+    said = _explanations({**config.hydra.runtime.choices, "adaptation": None, "probe": None})
     lines = list(_with_paths(OmegaConf.to_yaml(without_hydra(config))))
     column = min(max((len(line) for path, line in lines if path in said), default=0) + 2, 50)
     for path, line in lines:
@@ -89,7 +89,7 @@ def _explanations(choices: Mapping[str, Any]) -> dict[str, str]:
     found = _comments(_read("train.yaml"), "")
     for group, choice in choices.items():
         # of several at once Hydra tells nothing; their keys have the options' names, and can't be confused
-        for option in options(group) if group == "adaptation" else [choice]:
+        for option in options(group) if group in ("adaptation", "probe") else [choice]:
             text = "" if group.startswith("hydra") else _read(f"{group}/{option}.yaml")
             if text:
                 found |= _comments(text, "" if "# @package _global_" in text else f"{group.replace('/', '.')}.")

@@ -136,6 +136,11 @@ class Record:
         return {name.removeprefix(prefix): a for name, a in self.curves.items() if name.startswith(prefix)}
 
     @cached_property
+    def probes(self) -> Mapping[str, NDArray[Any]]:
+        """What probes measured, as "NAME/KEY", (M, T+1, …) at the boundaries; see `continual.probes`."""
+        return {name.removeprefix("probe/"): a for name, a in self.curves.items() if name.startswith("probe/")}
+
+    @cached_property
     def R(self) -> NDArray[np.float64]:
         """Test-RMSE matrix of each member, (M, T+1, T); NaN where a member had diverged."""
         return _from_json(self.fields["R"])
@@ -163,7 +168,7 @@ class Record:
         and highest inputs of each task's training samples. Of models with grids `grid_size` (E,) and
         `outside` (M, E, L), the share of each layer's inputs outside its grid; of small networks of edges
         `portrait/…`, the functions on the edges at the end (see `kan.pruning.portrait`), and `portrait_0/…`, … before
-        each pruning and the like.
+        each pruning and the like. Of runs with probes `probe/…`, see `probes`.
         """
         path = self.folder / _CURVES
         try:

@@ -161,4 +161,6 @@ def _train_and_record(run: Run) -> Record:
 def _train(run: Run, checkpoint: Checkpoint, stop: StopSignals, tracker: Clocked) -> History:
     training = run.training
     with Progress(run.info.name, len(training.curriculum), training.settings.steps) as progress:
-        return train(replace(training, observers=[tracker, progress], checkpoint=checkpoint, stop=stop))
+        return train(
+            replace(training, observers=[*training.observers, tracker, progress], checkpoint=checkpoint, stop=stop)
+        )

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from continual.figures import run_summary, save
 from continual.metrics import METRICS, summarize
 from continual.models import parameter_counts, portrait
+from continual.probes import probe_arrays
 from continual.records.checkpoint import Checkpoint
 from continual.records.files import replace_file
 from continual.records.record import Record, write_record
@@ -63,6 +64,7 @@ def finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
         write_config(run)
     device = next(iter(model.parameters())).device
     sessions = checkpoint.sessions()
+    probed = probe_arrays(run.training.observers)
     fields = {
         "status": "done",
         "experiment": info.experiment,
@@ -83,6 +85,7 @@ def finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
         "outside": history.outside[-1].mean(axis=0) if history.outside else None,
         "events": [{"step": step, "text": text} for step, text in history.events],
         "baseline_rmse": baseline_rmse(curriculum, run.training.settings.evaluate_on),
+        "probes": {name: array for name, array in probed.items() if array.shape == history.matrix().shape[:2]},
         "seconds": {
             "total": sum(s["seconds"] for s in sessions),
             "train": history.train_seconds,
@@ -97,6 +100,7 @@ def finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
         "sessions": sessions,
     }
     curves = {**history.curves(), **_view(curriculum), **_portrait(run)}
+    curves |= {f"probe/{name}": array for name, array in probed.items()}
     return write_record(folder, fields, curves, ("model.pt", "config.yaml"))
 
 

@@ -16,8 +16,8 @@ class Run:
 
     Args:
         info: names, folder and config of the run; `info.folder` is where its record appears.
-        training: model, curriculum and all that trains the one on the other; without observers, checkpoint and stop,
-            which are the run's own.
+        training: model, curriculum and all that trains the one on the other; its observers are probes; checkpoint,
+            stop and further observers are the run's own.
         tracker: told of everything; the files do not depend on it.
         sweep: the values of this run along the axes of its experiment's sweep.
         own_sources: hashes of the code that it is built from and that is not this project's, see

@@ -55,6 +55,8 @@ def identity(values: dict[str, Any]) -> str:
         for key, value in values["training"].items()
         if key != "checkpoint_seconds" and _NEUTRAL["training"].get(key, _NO_VALUE) != value
     }
+    if not any(values.get("probe", {}).values()):  # what measures nothing makes no run a new one
+        relevant.pop("probe", None)
     tune = relevant.pop("tune", None)
     if tune and tune["keys"]:  # what is chosen follows from what there is to choose from
         relevant["tune"] = tune

@@ -96,6 +96,7 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
             generators_from(seeds, "batches"),
             adaptations,
             penalty,
+            [instantiate(node) for node in values.get("probe", {}).values() if node],
         )
         training.check()
         terms, gradients = training.hooks("loss_term"), training.hooks("gradients")

@@ -37,7 +37,7 @@ _LARGEST = {"float32": 3.4028234663852886e38, "float64": 1.7976931348623157e308}
 
 _LARGEST_INTEGER = 2**63 - 1
 
-_COMPUTED = ("model", "curriculum", "optimizer", "penalty", "adaptation")
+_COMPUTED = ("model", "curriculum", "optimizer", "penalty", "adaptation", "probe")
 """Groups whose numbers a run computes with."""
 
 
@@ -84,7 +84,7 @@ class _Root(_Strict):
     sweep: dict[str, Any]
     values: dict[str, Any]
     training: _Training
-    tune: _Tune
+    tune: _Tune | None = None  # runs from before there was tuning have none
     report: _Report
     model: Node
     curriculum: Node
@@ -92,6 +92,7 @@ class _Root(_Strict):
     strategy: Node
     adaptation: dict[str, Node | None]  # null leaves out one that an experiment has
     penalty: Node
+    probe: dict[str, Node | None] = {}  # runs from before there were probes have none
     tracker: Node
 
 
@@ -137,12 +138,15 @@ def check_config(config: Node) -> None:
         raise ConfigError(f"seeds must differ from each other, got {config['seeds']}")
     _check_numbers(config, "", _LARGEST["float64"])
     for group in _COMPUTED:
-        _check_numbers(config[group], group, _LARGEST[config["dtype"]], f" in {config['dtype']}")
+        _check_numbers(config.get(group), group, _LARGEST[config["dtype"]], f" in {config['dtype']}")
     for group, given in _GIVEN.items():
         _check_node(config[group], group, given)
     for name, node in config["adaptation"].items():
         if node is not None:
             _check_node(node, f"adaptation.{name}", _ON_A_MODEL)
+    for name, node in config.get("probe", {}).items():
+        if node is not None:
+            _check_node(node, f"probe.{name}", set())
     if config["penalty"]:
         _check_node(config["penalty"], "penalty", _ON_A_MODEL)
     for name, node in config["report"]["figures"].items():

@@ -31,7 +31,7 @@ MEASURES = ("learned_rmse", "final_rmse")
 
 def is_tuned(values: Mapping[str, Any]) -> bool:
     """Whether a plain config asks for settings to be chosen."""
-    return bool(values["tune"]["keys"])
+    return bool((values.get("tune") or {}).get("keys"))
 
 
 def number_of_trials(values: Mapping[str, Any]) -> int:
@@ -65,9 +65,9 @@ def check_tune(values: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: in one line.
     """
-    tune = values["tune"]
     if not is_tuned(values):
         return
+    tune = values["tune"]
     if tune["measure"] not in MEASURES:
         raise ConfigError(f"tune.measure must be one of {', '.join(MEASURES)}, got {tune['measure']!r}")
     if shared := sorted(set(tune["seeds"]) & set(values["seeds"])):
@@ -135,7 +135,7 @@ def _trial(values: Mapping[str, Any], settings: Mapping[str, Any], model: str, e
     tune = values["tune"]
     steps = values["training"]["steps"]
     training = {**values["training"], "evaluate_on": "validation", "evaluate_every": steps}
-    changes = {"seeds": tune["seeds"], "training": training, "tune": {**tune, "keys": {}}}
+    changes = {"seeds": tune["seeds"], "training": training, "probe": {}, "tune": {**tune, "keys": None}}
     config = with_settings({**values, **changes}, settings)
     folder = experiment / "trials" / f"{model}-{identity(config)}"
     parts = build_parts(config)
