@@ -1,4 +1,4 @@
-"""Rank correlation of what a probe says with what is forgotten, with an interval by bootstrap over models and members."""
+"""Rank correlation of what a probe says with what is forgotten, and its interval by bootstrap."""
 
 __all__ = ["RankCorrelation", "probe_values", "rank_correlation", "spearman"]
 
