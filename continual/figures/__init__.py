@@ -9,7 +9,9 @@ __all__ = [
     "parameter_count",
     "pareto",
     "phases",
+    "probe_against_forgetting",
     "ranking",
+    "response_profiles",
     "run_summary",
     "runtime",
     "save",
@@ -28,6 +30,7 @@ from continual.figures.parameter_count import parameter_count
 from continual.figures.pareto import pareto
 from continual.figures.parts.output import save
 from continual.figures.phases import phases
+from continual.figures.probes import probe_against_forgetting, response_profiles
 from continual.figures.ranking import ranking
 from continual.figures.runtime import runtime
 from continual.figures.scaling import scaling

@@ -36,7 +36,8 @@ class Response(Probe):
         \rho(r) = \frac{\sum_{x,u} \|K(x + r u, x)\|_F}{\sum_{x,u} \|K(x, x)\|_F}
 
     over samples x and unit vectors u (Euclidean) with x + r u inside the box of the curriculum's inputs. Arrays:
-    `radii` (R,) in units of the inputs; `profile` (M, T+1, D, R), D the `directions` in their order, NaN where no such
+    `radii` (R,) in units of the inputs; `kinds` (D,), 0 a diagonal, 1 an axis, 2 random; `profile` (M, T+1, D, R),
+    D the `directions` in their order, NaN where no such
     point lies in the box; `half_radius` and `hundredth_radius` (M, T+1, D), the smallest r at which ρ has fallen to 1/2
     and to 1/100, between radii linearly, infinite where it does not within the box; `mean_half_radius` (M, T+1), their
     mean over the kinds of directions.
@@ -75,7 +76,11 @@ class Response(Probe):
         """The radii."""
         low, high = curriculum.input_range
         reach = self.reach or (high - low) * math.sqrt(curriculum.in_features)
-        return {"radii": np.concatenate([[0.0], np.geomspace(_FINEST * reach, reach, self.points - 1)])}
+        kinds = get_args(Direction)
+        return {
+            "kinds": [kinds.index(each) for each in self.directions],
+            "radii": np.concatenate([[0.0], np.geomspace(_FINEST * reach, reach, self.points - 1)]),
+        }
 
     def measure(self, model: StackedModel, curriculum: Curriculum, learned: int) -> Mapping[str, Any]:
         """See `Probe.measure`."""

@@ -3,6 +3,8 @@
 __all__ = [
     "all_series",
     "fit_scaling",
+    "probe_values",
+    "rank_correlation",
     "write_comparison",
     "write_page",
     "write_scaling",
@@ -10,6 +12,7 @@ __all__ = [
     "write_tables",
 ]
 
+from continual.reports.correlation import probe_values, rank_correlation
 from continual.reports.page import write_page
 from continual.reports.paper_comparison import write_comparison
 from continual.reports.scaling_law import fit_scaling, write_scaling

@@ -77,6 +77,20 @@ def steps(generators, points: int = 20) -> Curriculum:
     return Curriculum("steps", tasks, (-1.0, 1.0))
 '''
 
+PROBE = '''
+from continual.probes import Probe
+
+class Size(Probe):
+    """The sum of all parameters' absolute values."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def measure(self, model, curriculum, learned):
+        return {"total": self.factor * sum(p.detach().abs().flatten(1).sum(1) for p in model.parameters())}
+'''
+
 FIGURE = '''
 from matplotlib.figure import Figure
 
@@ -91,6 +105,7 @@ CONFIGS = {
     "strategy/pull.yaml": "_target_: my_strategy.Pull\nweight: 0.1\nreset_optimizer: true\n",
     "adaptation/shrink.yaml": "shrink:\n  _target_: my_adaptation.Shrink\n  factor: 0.9\n  at: 1\n",
     "curriculum/steps.yaml": "_target_: my_curriculum.steps\npoints: 20\n",
+    "probe/size.yaml": "size:\n  _target_: my_probe.Size\n  factor: 2.0\n",
     "experiment/mine.yaml": """# @package _global_
 experiment_name: mine
 report:
@@ -116,6 +131,7 @@ def mine(tmp_path_factory) -> Path:
         ("adaptation", ADAPTATION),
         ("curriculum", CURRICULUM),
         ("figure", FIGURE),
+        ("probe", PROBE),
     ):
         (folder / f"my_{name}.py").write_text(text, encoding="utf-8")
     for name, text in CONFIGS.items():
@@ -140,6 +156,15 @@ def test_parts_of_ones_own_train_together(mine, tmp_path) -> None:
     assert np.isfinite(record.R).all()
     own = json.loads((folder / "record.json").read_text(encoding="utf-8"))["code"]["own"]
     assert sorted(own) == ["my_adaptation", "my_curriculum", "my_strategy"]
+
+
+def test_a_probe_of_ones_own_stands_in_the_record(mine, tmp_path) -> None:
+    ask(mine, "probe=[size,interference]", f"results={tmp_path}")
+    (folder,) = (tmp_path / "runs").iterdir()
+    record = read_record(folder)
+    assert record.probes["size/total"].shape == record.R.shape[:2]
+    assert np.array_equal(record.fields["probes"]["size/total"], record.probes["size/total"])
+    assert "interference/overlap" in record.probes
 
 
 def test_an_experiment_of_ones_own_ends_with_a_figure_of_ones_own(mine, tmp_path) -> None:

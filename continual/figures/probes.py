@@ -1,0 +1,114 @@
+"""What probes say against what is forgotten, one point a model, and response profiles."""
+
+__all__ = ["probe_against_forgetting", "response_profiles"]
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from continual.figures.parts.panels import label_panel, panel_sheet, series_entry, spread_line
+from continual.figures.parts.style import GREY, message, model_styles, styled
+from continual.metrics import METRICS, summarize
+from continual.records.record import Record
+from continual.reports.correlation import probe_values, rank_correlation
+from continual.reports.numbers import format_value
+
+SHOWN = ("response/mean_half_radius", "interference/mean_overlap")
+SIZE = (2.9, 2.3)
+DIRECTIONS = ("along the diagonal", "along an axis", "random directions")
+LABELS = {
+    "response/mean_half_radius": "response radius (half), units of the inputs",
+    "interference/mean_overlap": "kernel overlap of tasks, 0–1",
+    "interference/mean_cosine": "cosine of the tasks' gradients",
+    "support/mean_published": "support overlap, 0–1",
+    "support/mean_weighted": "support overlap, weighted, 0–1",
+    "drift/mean_moved": "share of parameters moved in a task",
+    "drift/earlier": "movement of hidden activations",
+}
+
+
+@styled
+def probe_against_forgetting(
+    records: Sequence[Record], probes: Sequence[str] = SHOWN, metric: str = "forgetting"
+) -> Figure:
+    """A panel a probe: its value against forgetting, one point a model, with the rank correlation of the means.
+
+    Args:
+        records: finished runs; those without a probe are left out of its panel.
+        probes: numbers at the boundaries, "NAME/KEY"; see `continual.probes`.
+        metric: what is compared with, a name of `continual.metrics.METRICS`.
+
+    Raises:
+        ValueError: an unknown metric.
+    """
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
+    here = {
+        probe: [r for r in records if probe in r.probes and np.isfinite(probe_values(r, probe)).any()]
+        for probe in probes
+    }
+    shown = [record for record in records if any(record in each for each in here.values())]
+    if not shown:
+        return message("Nothing to draw: no run has these probes; probe=[response,interference] measures them.")
+    styles = model_styles(records)
+    entries = [series_entry(*styles[record.name], record.name, linestyle="") for record in shown]
+    notes = (
+        "Points: means over seeds, of the probe at the boundaries of tasks; bars: 95 % intervals. ρ: Spearman's rank "
+        "correlation of the points, in brackets its 95 % interval by a bootstrap over models and seeds. A model "
+        "without a finite value is no point of its panel."
+    )
+    figure, panels = panel_sheet(len(probes), 3, SIZE, (0.62, 0.72), entries, notes, head=0.12)
+    for axes, probe in zip(panels, probes, strict=True):
+        xs = [np.where(np.isfinite(v := probe_values(r, probe)), v, np.nan) for r in here[probe]]
+        ys = [r.metrics[metric] for r in here[probe]]
+        for record, x, y in zip(here[probe], xs, ys, strict=True):
+            across, up = summarize(x), summarize(y)
+            colour, marker = styles[record.name]
+            bars = [None if np.isnan(each.half_width) else float(each.half_width) for each in (across, up)]
+            axes.errorbar(
+                float(across.mean), float(up.mean), xerr=bars[0], yerr=bars[1], color=colour, marker=marker,
+                markersize=4, linewidth=0.8, gid="model",
+            )  # fmt: skip
+        found = rank_correlation(xs, ys)
+        rho, low, high = (format_value(each) for each in found[:3])
+        label_panel(axes, f"ρ = {rho} [{low}, {high}], {found.models} models", SIZE[0])
+        axes.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
+        axes.set_xlabel(LABELS.get(probe, probe), labelpad=1)
+        axes.set_ylabel(METRICS[metric], labelpad=2)
+    return figure
+
+
+@styled
+def response_profiles(records: Sequence[Record]) -> Figure:
+    """A panel a kind of directions: the response profile of every model after the last task.
+
+    Args:
+        records: finished runs; those without the probe `response` are left out.
+    """
+    shown = [record for record in records if "response/profile" in record.probes]
+    if not shown:
+        return message("Nothing to draw: no run has response profiles; probe=response measures them.")
+    styles = model_styles(records)
+    kinds = sorted({int(kind) for record in shown for kind in record.probes["response/kinds"]})
+    entries = [series_entry(*styles[record.name], record.name) for record in shown]
+    notes = (
+        "How far the function moves at a distance from a sample that is trained on, by one small step, ÷ how far it "
+        "moves there; after the last task, median over seeds and 10–90 % of them. Grey: a half and a hundredth."
+    )
+    figure, panels = panel_sheet(len(kinds), 3, SIZE, (0.62, 0.72), entries, notes)
+    for kind, axes in zip(kinds, panels, strict=True):
+        for record in shown:
+            radii, profile = record.probes["response/radii"][1:], record.probes["response/profile"]
+            colour, marker = styles[record.name]
+            for place in np.flatnonzero(record.probes["response/kinds"] == kind):
+                spread_line(axes, radii, profile[:, -1, place, 1:], colour, marker=marker, markersize=2, gid="profile")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_ylim(1e-4, 3.0)
+        for level in (0.5, 0.01):
+            axes.axhline(level, color=GREY, linewidth=0.5, zorder=0)
+        label_panel(axes, DIRECTIONS[kind], SIZE[0])
+        axes.set_xlabel("distance, units of the inputs", labelpad=1)
+        axes.set_ylabel("response ÷ response at 0", labelpad=2)
+    return figure

@@ -1,0 +1,110 @@
+"""Rank correlation of what a probe says with what is forgotten, and its interval by bootstrap."""
+
+__all__ = ["RankCorrelation", "probe_values", "rank_correlation", "spearman"]
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+
+from continual.records.record import Record
+
+Array = NDArray[np.float64]
+
+
+class RankCorrelation(NamedTuple):
+    """Spearman's rank correlation and the ends of its 95 % interval, all from -1 to 1, NaN where undefined."""
+
+    rho: float
+    low: float
+    high: float
+    models: int
+    """How many models it is of: those with a value of both."""
+
+
+def probe_values(record: Record, name: str) -> Array:
+    """What a probe says of each member of a run, (M,): the mean over the boundaries after the first task.
+
+    Before the last of them, since what is seen there has nothing left to forget; the last where it is the only one.
+
+    Args:
+        record: a finished run.
+        name: a number at every boundary, "interference/mean_overlap" say.
+
+    Raises:
+        ValueError: the run has no such.
+    """
+    known = {key: each for key, each in record.probes.items() if each.shape == record.R.shape[:2]}
+    if name not in known:
+        there = ", ".join(known) or "none: it was run without probes"
+        raise ValueError(f"{record.name} has no probe value {name!r}; there are {there}")
+    values = np.asarray(known[name], dtype=np.float64)
+    after_a_task = values[:, 1:-1] if values.shape[1] > 2 else values[:, 1:]
+    present = ~np.isnan(after_a_task)
+    total = np.where(present, after_a_task, 0.0).sum(axis=1)
+    return np.where(present.any(axis=1), total / np.maximum(present.sum(axis=1), 1), np.nan)
+
+
+def spearman(x: ArrayLike, y: ArrayLike) -> float:
+    r"""Spearman's \(\rho\): the correlation of ranks, equal values sharing the mean of theirs.
+
+    Args:
+        x: (n,); infinite values have ranks, NaN does not count, nor its partner.
+        y: (n,).
+
+    Returns:
+        From -1 to 1; NaN below two pairs, or where all of x or all of y are equal.
+
+    Example:
+        >>> round(spearman([1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 40.0, 30.0]), 6)
+        0.8
+    """
+    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"a rank correlation needs as many of the one as of the other, got {a.shape} and {b.shape}")
+    present = ~(np.isnan(a) | np.isnan(b))
+    if present.sum() < 2:
+        return float("nan")
+    ranks = [rankdata(each[present]) for each in (a, b)]
+    ranks = [each - each.mean() for each in ranks]
+    scale = np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum())
+    return float((ranks[0] * ranks[1]).sum() / scale) if scale > 0.0 else float("nan")
+
+
+def rank_correlation(x: list[Array], y: list[Array], draws: int = 2000, seed: int = 0) -> RankCorrelation:
+    r"""Spearman's \(\rho\) of the models' means, with a 95 % interval by percentiles of a two-stage bootstrap.
+
+    Each draw takes models with replacement, and of each of them members with replacement, a member's two values
+    together; then the means, then their ranks. It is of models as they were chosen: no interval makes a few of them
+    more than a few.
+
+    Args:
+        x: of each model the values of its members, (M,) each; NaN does not count.
+        y: the same of something else, of the same members.
+        draws: how many.
+        seed: of the draws.
+
+    Raises:
+        ValueError: not as many of x as of y.
+    """
+    if len(x) != len(y) or any(len(a) != len(b) for a, b in zip(x, y, strict=False)):
+        raise ValueError("a rank correlation needs the same models and members on both sides")
+    both = [(np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)) for a, b in zip(x, y, strict=True)]
+    kept = [np.stack([a, b])[:, ~(np.isnan(a) | np.isnan(b))] for a, b in both]
+    kept = [each for each in kept if each.shape[1]]
+    if not kept:
+        return RankCorrelation(np.nan, np.nan, np.nan, 0)
+    rho = spearman(*np.array([each.mean(axis=1) for each in kept]).T)
+    generator = np.random.default_rng(seed)
+    means = []
+    for each in kept:  # members of every model in every draw, whether the model is drawn or not
+        chosen = generator.integers(each.shape[1], size=(draws, each.shape[1]))
+        means.append(each[:, chosen].mean(axis=2))
+    table = np.stack(means, axis=2)  # (2, draws, models)
+    models = generator.integers(len(kept), size=(draws, len(kept)))
+    drawn = np.take_along_axis(table, models[None], axis=2)
+    found = np.array([spearman(drawn[0, i], drawn[1, i]) for i in range(draws)])
+    found = found[np.isfinite(found)]
+    low, high = np.quantile(found, [0.025, 0.975]) if len(found) else (np.nan, np.nan)
+    return RankCorrelation(rho, float(low), float(high), len(kept))

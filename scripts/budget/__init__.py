@@ -1,0 +1,1 @@
+"""Forgetting budgets of finished runs: `python -m scripts.budget`."""

@@ -1,0 +1,36 @@
+"""What a finished run's forgetting is due to, by training it again: `python -m scripts.budget results/runs/RUN`."""
+
+__all__ = ["main"]
+
+import sys
+from pathlib import Path
+
+from scripts.errors import answered, speak_anywhere
+
+_USAGE = """usage: python -m scripts.budget FOLDER...
+
+The forgetting of finished runs and what it is due to: the optimizer's stale state, grids that change, each kind of
+parameters and each layer. Each run is trained again with each part kept still after the first task, for all its seeds,
+and budget.csv is written into its folder.
+
+example:
+  python -m scripts.budget results/runs/kan-1a2b3c4d"""
+
+
+def main() -> None:
+    """Trains, says what came out, and where the numbers are."""
+    speak_anywhere()
+    arguments = sys.argv[1:]
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(_USAGE)
+        sys.exit(0 if arguments else 2)
+    from scripts.budget.training import write_budget  # slow to import: not before --help has been answered
+
+    with answered(arguments, also=(ValueError,)):
+        for folder in arguments:
+            for line in write_budget(Path(folder)):
+                print(line)
+
+
+if __name__ == "__main__":
+    main()
