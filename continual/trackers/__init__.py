@@ -9,6 +9,7 @@ __all__ = [
     "tracking_ended",
 ]
 
+from continual.trackers.marker import tracking_ended
 from continual.trackers.progress import Progress
-from continual.trackers.tracker import Clocked, RunInfo, Tracker, tracking_ended
+from continual.trackers.tracker import Clocked, RunInfo, Tracker
 from continual.trackers.wandb_tracker import WandbTracker

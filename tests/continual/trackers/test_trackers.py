@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 
 from continual.metrics import summarize
 from continual.records.record import Record
-from continual.trackers import wandb_tracker
-from continual.trackers.tracker import Clocked, RunInfo, Tracker, tracking_ended
+from continual.trackers.marker import tracking_ended
+from continual.trackers.tracker import Clocked, RunInfo, Tracker
 from continual.trackers.wandb_tracker import WandbTracker
 
 ROOT = Path(__file__).parents[3]
@@ -350,7 +350,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 def one_warning(caplog: pytest.LogCaptureFixture) -> str:
     (message,) = warnings(caplog)
     assert "wandb login" in message
-    assert "wandb sync --include-online" in message
+    assert "python -m scripts.runs sync" in message
     return message
 
 
@@ -467,8 +467,7 @@ def test_server_that_goes_away_does_not_hold_up_the_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setattr(wandb_tracker, "FINISH_TIMEOUT", 1.0)
-    tracker = WandbTracker("online")
+    tracker = WandbTracker("online", finish_timeout=1.0)
     with Server() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         follow(tracker, tmp_path)
@@ -502,7 +501,10 @@ def test_death_of_the_service_ends_one_run_s_tracking_only(tmp_path: Path, caplo
     assert_holds_everything(Log(tmp_path / "three"))
 
 
-@pytest.mark.parametrize("arguments", [{"mode": "on"}, {"init_timeout": 0.0}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"mode": "on"}, {"init_timeout": 0.0}, {"finish_timeout": -1.0}, {"figures": "no"}, {"tags": ["a", ""]}],
+)
 def test_rejects_settings_without_meaning(arguments: Mapping[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"tracker.{next(iter(arguments))} must be"):
         WandbTracker(**arguments)
@@ -548,7 +550,6 @@ import os, sys, signal
 from pathlib import Path
 import tests.continual.trackers.test_trackers as t
 folder, moment = Path(sys.argv[1]), int(sys.argv[2])
-from continual.trackers import wandb_tracker
 tracker = t.WandbTracker()
 t.follow(tracker, folder)
 events = [0]
