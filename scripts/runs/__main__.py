@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=120.0,
         metavar="SECONDS",
-        help="without a run uploaded, before giving up (120)",
+        help="without an upload, before giving up (120)",
     )
     swept = command("sweep-file", "writes a sweep as a file for W&B's agents, one run a trial", filters=False)
     swept.add_argument("file", type=Path, metavar="FILE")

@@ -161,9 +161,7 @@ def _commands(file: Path) -> Iterator[list[str]]:
     if words[: len(_ENTRY)] != _ENTRY or _ARGUMENTS not in words:
         raise ValueError(f"{file}: its command is not this project's; python -m scripts.runs sweep-file writes one")
     if any("values" not in node for node in parameters.values()):
-        raise ValueError(
-            f"{file} is a search, whose trials W&B chooses as it goes: wandb sweep {shlex.quote(str(file))}"
-        )
+        raise ValueError(f"{file} is a search, whose trials W&B chooses: wandb sweep {shlex.quote(str(file))}")
     words = ["tracker.mode=offline" if word == "tracker.mode=online" else word for word in words[1:]]
     for chosen in _combinations(parameters):
         place = words.index(_ARGUMENTS)
