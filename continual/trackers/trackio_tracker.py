@@ -80,6 +80,8 @@ class TrackioTracker(Tracker):
     def abort(self) -> None:
         """Closes the run; it is not marked as ended."""
         if self._run is not None:
-            with redirect_stdout(io.StringIO()):
-                self._run.finish()
+            import trackio
+
             self._run = None
+            with redirect_stdout(io.StringIO()):
+                trackio.finish()  # not the run's own, which would be finished once more as Python ends
