@@ -13,7 +13,16 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("kan", "mlp_baselines", "tasks", "continual", "scripts")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
-LATE = {"numba", "wandb", "pyarrow", "resource", "kan.engines.local.kernels", "kan.engines.cuda.kernels"}
+LATE = {
+    "numba",
+    "wandb",
+    "trackio",
+    "torch.utils.tensorboard.SummaryWriter",
+    "pyarrow",
+    "resource",
+    "kan.engines.local.kernels",
+    "kan.engines.cuda.kernels",
+}
 """What is optional, broken here and there, or slow to import and not always needed: may be imported in a function."""
 
 ENTRANCES = ("scripts/train.py", "scripts/plot.py", "scripts/report.py", "scripts/errors.py", "scripts/*/__main__.py")

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 
 from continual.records.checkpoint import Checkpoint
 from continual.records.files import UnusableFileError, partials, remove_partials
@@ -20,7 +19,7 @@ from continual.run.outcome import finish, pictures, say_result, write_config
 from continual.run.ready import Run
 from continual.stopping import StopSignals
 from continual.trackers.progress import Progress
-from continual.trackers.tracker import Clocked, tracking_ended
+from continual.trackers.tracker import Clocked
 from continual.training.history import History
 from continual.training.loop import train
 
@@ -44,7 +43,7 @@ def execute(run: Run, *, wait: bool = True) -> Record:
         UnknownFormatError: the record is of another version.
     """
     folder = run.info.folder
-    record = None if _left_over(folder) else _found(run)
+    record = None if _left_over(run) else _found(run)
     if record is not None:  # nothing to write: also for who may only read
         return _skipped(run, record)
     with _locked(run, wait):
@@ -52,7 +51,7 @@ def execute(run: Run, *, wait: bool = True) -> Record:
         record = _found(run)
         if record is not None:  # another process was faster, or was killed just before it had cleaned up
             (folder / _CHECKPOINT).unlink(missing_ok=True)
-            if not tracking_ended(folder):
+            if not run.tracker.ended(folder):
                 log.info("telling the tracker again of %s, which it had not heard to its end", run.info.name)
                 Clocked(run.tracker).complete(record, run.info, pictures(record))
             return _skipped(run, record)
@@ -63,10 +62,11 @@ class BusyError(RuntimeError):
     """Another process trains the run."""
 
 
-def _left_over(folder: Path) -> bool:
-    """Whether a process that was killed may have left something to clean up."""
+def _left_over(run: Run) -> bool:
+    """Whether a process that was killed may have left something to clean up, or the tracker has yet to hear of it."""
+    folder = run.info.folder
     traces = (folder / _CHECKPOINT).exists() or (folder / ".lock").exists() or any(partials(folder))
-    return traces or not tracking_ended(folder)
+    return traces or not run.tracker.ended(folder)
 
 
 def _found(run: Run) -> Record | None:

@@ -5,19 +5,19 @@ A tracker only ever receives: a run is complete without one, and no failure of a
 
 from __future__ import annotations
 
-__all__ = ["Clocked", "RunInfo", "Tracker", "tracking_ended"]
+__all__ = ["Clocked", "RunInfo", "Tracker"]
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from continual.extension import Extension
+from continual.trackers.marker import tracking_ended
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,19 +26,6 @@ if TYPE_CHECKING:
     from continual.records.record import Record
 
 logger = logging.getLogger(__name__)
-
-MARKER = "tracking.json"
-"""Name of the file in a run's folder by which a tracker says that it follows the run, and whether it has ended."""
-
-
-def tracking_ended(folder: Path) -> bool:
-    """Whether no tracker of a run is left that began and did not end; see `Tracker.complete`."""
-    try:
-        return json.loads((folder / MARKER).read_text(encoding="utf-8"))["ended"] is True
-    except FileNotFoundError:
-        return True
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 @dataclass(frozen=True)
@@ -56,6 +43,7 @@ class RunInfo:
         seeds: one seed a member, (M,).
         family: family of the model, "KAN" or "MLP".
         command: trains it alone, or goes on with it; nothing where nobody knows.
+        axes: settings that the command line or a sweep chose for it, by short names.
     """
 
     experiment: str
@@ -68,6 +56,7 @@ class RunInfo:
     seeds: Sequence[int]
     family: str
     command: str = ""
+    axes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Tracker(Extension):
@@ -76,6 +65,14 @@ class Tracker(Extension):
     One tracker follows one run at a time: `start`, then any number of `evaluation` and `task_done` (see
     `continual.extension.Extension`), then `finish` or `abort`. `report` stands alone. Shapes: M members, T tasks.
     """
+
+    def ended(self, folder: Path) -> bool:
+        """Whether a run that is done needs no `complete`; it raises nothing.
+
+        Args:
+            folder: the run's.
+        """
+        return tracking_ended(folder)
 
     def start(self, run: RunInfo) -> None:
         """Opens the run."""

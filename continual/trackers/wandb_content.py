@@ -1,21 +1,19 @@
-"""What W&B is shown of a run and of an experiment: its numbers and its tables."""
+"""What W&B is shown as pictures and tables, bound to the files of the run that shows them."""
 
 from __future__ import annotations
 
-__all__ = ["finite", "read_table", "summary", "tables"]
+__all__ = ["matrix", "pictures", "read_table", "tables"]
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from continual.metrics import summarize
-
 if TYPE_CHECKING:
     import wandb
-    from numpy.typing import NDArray
+    from matplotlib.figure import Figure
 
     from continual.records.record import Record
 
@@ -38,30 +36,26 @@ def tables(run: wandb.Run, key: str, columns: Sequence[str], rows: Sequence[Sequ
     return tables
 
 
-def finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The values, with NaN for what a diverged member made infinite."""
-    array = np.asarray(values, dtype=np.float64)
-    return np.where(np.isfinite(array), array, np.nan)
+def matrix(run: wandb.Run, record: Record, members: Sequence[int]) -> dict[str, Any]:
+    """R of some members as a table, a line an entry."""
+    rows = [
+        [record.seeds[m], i, j + 1, float(value) if np.isfinite(value) else None]
+        for m in members
+        for (i, j), value in np.ndenumerate(record.R[m])
+    ]
+    return tables(run, "R", ["seed", "tasks_learned", "task", "rmse"], rows)
 
 
-def summary(record: Record) -> dict[str, Any]:
-    """The numbers that W&B shows for a run as a whole; NaN where a metric is undefined."""
-    numbers: dict[str, Any] = {
-        "members": len(record.seeds),
-        "diverged": int(record.diverged.sum()),
-        "seconds": record.seconds,
-        "parameters/trainable": record.trainable_parameters,
-        "parameters/total": record.total_parameters,
-    }
-    if record.fields.get("flops") is not None:
-        numbers["flops"] = record.fields["flops"]
-    for name, values in record.metrics.items():
-        found = summarize(values)
-        numbers[f"{name}/mean"] = float(found.mean)
-        numbers[f"{name}/half_width"] = float(found.half_width)
-        numbers[f"{name}/median"] = float(found.median)
-        numbers[f"{name}/defined"] = int(found.defined)
-    return numbers
+def pictures(figures: Mapping[str, Callable[[], Figure]], folder: Path) -> dict[str, Any]:
+    """Figures drawn as PNG files into a folder that is W&B's own, as what `wandb.Run.log` takes."""
+    import wandb
+
+    found = {}
+    for number, (name, draw) in enumerate(figures.items()):
+        path = folder / f"picture_{number}.png"
+        draw().savefig(path, format="png")
+        found[f"figures/{name}"] = wandb.Image(str(path))
+    return found
 
 
 def read_table(path: Path) -> tuple[list[str], list[list[Any]]]:

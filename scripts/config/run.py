@@ -60,6 +60,7 @@ def build_run(config: DictConfig) -> Run:
         task_names=[task.name for task in parts.training.curriculum.tasks],
         seeds=values["seeds"],
         family=str(parts.training.model.describe()["family"]),
+        axes=swept,
     )
     return Run(
         info,

@@ -18,6 +18,9 @@ examples:
   python -m scripts.runs merge /mnt/other/results                     another machine's finished runs
   python -m scripts.runs archive results/grid_depth                   results/grid_depth.tar.gz
   python -m scripts.runs clean                                        what nobody needs; --yes removes it
+  python -m scripts.runs sync                                         offline W&B runs to W&B, each once
+  python -m scripts.runs sweep-file sweep.yaml model.grid_size=5,20   a sweep for `wandb sweep` and `wandb agent`
+  python -m scripts.runs trials sweep.yaml --go                       the same runs without them
 """
 
 
@@ -67,6 +70,27 @@ def _parser() -> argparse.ArgumentParser:
         "--unfinished", action="store_true", help="failed and interrupted runs, with their checkpoints"
     )
     cleaned.add_argument("--yes", action="store_true", help="removes it")
+    synced = command("sync", "uploads to W&B what it has not got yet: finished offline runs, and cut-off online ones")
+    synced.add_argument("--list", action="store_true", help="only shows what there is to upload")
+    synced.add_argument("--project", metavar="NAME", help="in place of the runs' own")
+    synced.add_argument("--entity", metavar="NAME", help="user or team, in place of the runs' own")
+    synced.add_argument(
+        "--patience",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="without an upload, before giving up (120)",
+    )
+    swept = command("sweep-file", "writes a sweep as a file for W&B's agents, one run a trial", filters=False)
+    swept.add_argument("file", type=Path, metavar="FILE")
+    swept.add_argument("-m", "--multirun", action="store_true", help=argparse.SUPPRESS)  # as the command has it
+    swept.add_argument("overrides", nargs="+", metavar="KEY=VALUE", help="as python -m scripts.train -m takes them")
+    swept.add_argument("--method", choices=["grid", "random", "bayes"], default="grid")
+    swept.add_argument("--metric", default="final_rmse", metavar="NAME", help="what the sweep is to improve")
+    swept.add_argument("--project", default="kan-continual", metavar="NAME")
+    tried = command("trials", "the commands of a sweep's file", filters=False)
+    tried.add_argument("file", type=Path, metavar="FILE")
+    tried.add_argument("--go", action="store_true", help="runs them, one after the other, without W&B's server")
     return parser
 
 

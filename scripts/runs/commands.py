@@ -22,6 +22,8 @@ from continual.records.upkeep import clean, leftovers, merge
 from continual.reports.numbers import format_interval, format_value
 from scripts.command import train_command
 from scripts.runs.chosen import check_known, chosen_runs
+from scripts.runs.sync import sync
+from scripts.runs.wandb_sweep import sweep_file, trials
 
 _SHOWN = ("experiment", "name", "state", "parameters", "final_rmse", "forgetting", "seconds", "folder")
 
@@ -262,5 +264,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "merge": _merge,
     "archive": _archive,
     "clean": _clean,
+    "sync": sync,
+    "sweep-file": sweep_file,
+    "trials": trials,
 }
 """By name."""

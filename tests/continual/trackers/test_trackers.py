@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from matplotlib.figure import Figure
 
 from continual.metrics import summarize
 from continual.records.record import Record
-from continual.trackers import wandb_tracker
-from continual.trackers.tracker import Clocked, RunInfo, Tracker, tracking_ended
+from continual.trackers.marker import tracking_ended
+from continual.trackers.tracker import Clocked, RunInfo, Tracker
+from continual.trackers.wandb_folder import unsent
 from continual.trackers.wandb_tracker import WandbTracker
 
 ROOT = Path(__file__).parents[3]
@@ -114,7 +116,7 @@ class Log:
     def __init__(self, folder: Path, kind: str = "offline-run") -> None:
         from wandb.util import get_core_path
 
-        (self.path,) = folder.glob(f"**/wandb/{kind}-*")
+        (self.path,) = [folder] if list(folder.glob("*.wandb")) else folder.glob(f"**/wandb/{kind}-*")
         (file,) = self.path.glob("*.wandb")
         command = [
             get_core_path(),
@@ -350,7 +352,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 def one_warning(caplog: pytest.LogCaptureFixture) -> str:
     (message,) = warnings(caplog)
     assert "wandb login" in message
-    assert "wandb sync --include-online" in message
+    assert "python -m scripts.runs sync" in message
     return message
 
 
@@ -425,6 +427,9 @@ class Answers(http.server.BaseHTTPRequestHandler):
         server: Any = self.server
         body = self.rfile.read(int(self.headers["content-length"]))
         server.paths.append(self.path)
+        if self.path.endswith("/file_stream"):
+            for name, part in json.loads(body).get("files", {}).items():
+                server.lines.setdefault((self.path, name), []).extend(part["content"])
         data: dict[str, Any] = {}
         if self.path == "/graphql":
             request = json.loads(body)
@@ -453,6 +458,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.status = status
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.paths: list[str] = []
+        self.lines: dict[tuple[str, str], list[str]] = {}  # of a run's address and file, as they came
         self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05})
         self.thread.start()
 
@@ -463,12 +469,111 @@ class Server(http.server.ThreadingHTTPServer):
         super().server_close()
 
 
+def test_errors_of_the_server_fall_back_to_offline(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    with Server(500) as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        whole(WandbTracker("online", init_timeout=1.0, per_seed=True), tmp_path)
+    one_warning(caplog)
+    assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == MEMBERS
+    assert not list((tmp_path / "wandb").glob("run-*"))
+
+
+def test_server_that_stops_answering_leaves_every_member_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    let_go = threading.Event()
+    with Server() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        tracker = WandbTracker("online", finish_timeout=1.0, per_seed=True)
+        follow(tracker, tmp_path)
+        monkeypatch.setattr(Answers, "do_POST", lambda self: let_go.wait(60))
+        tracker.finish(record(tmp_path), {})
+        let_go.set()
+    one_warning(caplog)
+    assert len(list(unsent(tmp_path))) == MEMBERS
+    for path in unsent(tmp_path):
+        log = Log(path)
+        assert len(log.curve("curve/loss", "train/step")[0]) == STEPS
+        assert log.summary["final_rmse"] == pytest.approx(R[log.config["seed"], -1].mean(), nan_ok=True) or (
+            log.config["seed"] == DIVERGED
+        )
+        assert log.exit_code == 0
+
+
+def test_a_run_a_seed_survives_interruptions(tmp_path: Path) -> None:
+    tracker = WandbTracker(per_seed=True, tags=["mine"], notes="why")
+    follow(tracker, tmp_path)
+    forget_wandb()  # as a kill leaves it
+    whole(WandbTracker(per_seed=True, tags=["mine"], notes="why"), tmp_path)
+    logs = {log.config["seed"]: log for log in map(Log, unsent(tmp_path))}
+    key = json.loads((tmp_path / "tracking.json").read_text())["id"]
+    assert sorted(logs) == list(range(MEMBERS))
+    for seed, log in logs.items():
+        assert log.run["run_id"] == f"{key}-{seed}"
+        assert (log.run["run_group"], log.run["job_type"]) == ("KAN G=200", "seed")
+        assert log.run["tags"] == ["KAN", "five_peaks", "mine"]
+        assert log.run["notes"] == "why"
+        steps, found = log.curve("curve/rmse/task_2", "train/step")
+        assert steps == [0, 10, 20, 30]
+        np.testing.assert_allclose(found, RMSE[:, seed, 1])
+        np.testing.assert_allclose(log.curve("task/rmse/task_1", "task/index")[1], R[seed, :, 0])
+        table = json.loads(log.file("R").read_text())["data"]
+        assert [row[0] for row in table] == [seed] * R[seed].size
+        values = record(tmp_path).metrics["learned_rmse"]
+        assert seed == DIVERGED or log.summary["learned_rmse"] == pytest.approx(values[seed])
+
+
+def test_short_runs_have_a_picture_on_request(tmp_path: Path) -> None:
+    for figures, expected in (("auto", 0), ("always", 1)):
+        tracker = WandbTracker(figures=figures)  # type: ignore[arg-type]
+        follow(tracker, tmp_path / figures)
+        done = record(tmp_path / figures)
+        done.fields["seconds"]["total"] = 0.5
+        tracker.finish(done, {"matrix": lambda: Figure(figsize=(2, 2), dpi=50)})
+        assert sum("figures/matrix.path" in row for row in Log(tmp_path / figures).history) == expected
+
+
+def test_what_was_set_and_intervals_are_flat_keys(tmp_path: Path) -> None:
+    tracker = WandbTracker()
+    tracker.start(replace(info(tmp_path), axes={"grid_size": 5, "first.lr": 0.1}, command="python -m scripts.train"))
+    tracker.finish(record(tmp_path), {})
+    log = Log(tmp_path)
+    assert log.config["axes"] == {"grid_size": 5, "first_lr": 0.1}
+    assert log.run["notes"] == "python -m scripts.train"
+    found = summarize(record(tmp_path).metrics["learned_rmse"])
+    assert log.summary["learned_rmse/low"] == pytest.approx(float(found.mean - found.half_width))
+    assert log.summary["learned_rmse/high"] == pytest.approx(float(found.mean + found.half_width))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # wandb leaves the sweep's file open
+def test_an_agent_s_trial_has_the_agent_s_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole(WandbTracker(), tmp_path / "run")
+    (tmp_path / "config.yaml").write_text("optimizer:\n  value: adam\n")
+    for name, value in {
+        "SWEEP_ID": "s1",
+        "RUN_ID": "trial1",
+        "SWEEP_PARAM_PATH": str(tmp_path / "config.yaml"),
+    }.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    forget_wandb()
+    tracker = WandbTracker(per_seed=True)
+    assert not tracker.ended(tmp_path / "run")  # W&B has it, but not as this trial
+    whole(tracker, tmp_path / "run")
+    log = Log(tmp_path / "run")
+    assert (log.run["run_id"], log.run["sweep_id"]) == ("trial1", "s1")
+    assert log.config["optimizer_settings"] == {"lr": 1.0}
+    assert tracker.ended(tmp_path / "run")
+
+
 def test_server_that_goes_away_does_not_hold_up_the_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setattr(wandb_tracker, "FINISH_TIMEOUT", 1.0)
-    tracker = WandbTracker("online")
+    tracker = WandbTracker("online", finish_timeout=1.0)
     with Server() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         follow(tracker, tmp_path)
@@ -502,7 +607,10 @@ def test_death_of_the_service_ends_one_run_s_tracking_only(tmp_path: Path, caplo
     assert_holds_everything(Log(tmp_path / "three"))
 
 
-@pytest.mark.parametrize("arguments", [{"mode": "on"}, {"init_timeout": 0.0}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"mode": "on"}, {"init_timeout": 0.0}, {"finish_timeout": -1.0}, {"figures": "no"}, {"tags": ["a", ""]}],
+)
 def test_rejects_settings_without_meaning(arguments: Mapping[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"tracker.{next(iter(arguments))} must be"):
         WandbTracker(**arguments)
@@ -548,7 +656,6 @@ import os, sys, signal
 from pathlib import Path
 import tests.continual.trackers.test_trackers as t
 folder, moment = Path(sys.argv[1]), int(sys.argv[2])
-from continual.trackers import wandb_tracker
 tracker = t.WandbTracker()
 t.follow(tracker, folder)
 events = [0]
