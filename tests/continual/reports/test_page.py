@@ -73,7 +73,11 @@ def tags(page: str) -> list[tuple[str, dict[str, str | None]]]:
 
 
 def test_it_asks_nothing_of_any_server(page: str, tags: list[tuple[str, dict[str, str | None]]]) -> None:
-    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in tags}
+    assert not {"link", "iframe", "object"} & {tag for tag, _ in tags}
+    scripts = [attributes for tag, attributes in tags if tag == "script"]
+    assert scripts == [{"type": "application/json", "id": "data"}, {"type": "module"}]
+    (policy,) = (attributes for _, attributes in tags if attributes.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in str(policy["content"])  # the browser itself would refuse
     for _, attributes in tags:
         for name in ("src", "href"):
             if (value := attributes.get(name)) is not None:
