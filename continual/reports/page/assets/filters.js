@@ -29,6 +29,7 @@ function refilter() {
       filters.every((filter) => passes(row, filter)) && (parts.length === 0 || parts.every((part) => searchText(row).includes(part))),
   );
   shown.rows = sorted(kept);
+  table.from = 0;
   drawLines();
   for (const listener of shown.listeners) listener();
 }

@@ -28,7 +28,7 @@ dashboard.append(
     element("table", { class: "runs", "aria-describedby": "runs-said" }, element("caption", { class: "unseen" }, "Runs; headings sort"), table.head, table.body),
   ),
   table.said,
-  table.more,
+  table.pages,
 );
 const closer = document.getElementById("chosen");
 closer.append(

@@ -1,16 +1,18 @@
-// The table of runs: sorted by any column, with columns to choose; lines are moved, not made anew.
+// The table of runs: sorted by any column, with columns to choose, a hundred lines at a time, since laying out thousands
+// takes a browser longer than sorting them.
 
 const sorting = { key: null, down: false };
-/** Lines that are in the page at once; the others are one click away. */
-const FIRST = 200;
+/** Lines that are in the table at once. */
+const AT_ONCE = 100;
 const table = {
   head: element("thead"),
   body: element("tbody"),
   said: status({ id: "runs-said" }),
-  more: element("p"),
+  pages: element("nav", { class: "bar", "aria-label": "parts of the table" }),
   /** @type {HTMLTableRowElement[]} */
   lines: [],
-  all: false,
+  /** The first line that is seen. */
+  from: 0,
 };
 
 const numberOf = (value) => (typeof value === "number" && !Number.isNaN(value) ? value : null);
@@ -60,6 +62,7 @@ function sortBy(key) {
   else Object.assign(sorting, { key: null, down: false });
   drawHead();
   shown.rows = sorted(shown.rows);
+  table.from = 0;
   drawLines();
 }
 
@@ -93,15 +96,27 @@ function line(row) {
 }
 
 function drawLines() {
-  const rows = table.all ? shown.rows : shown.rows.slice(0, FIRST);
+  table.from = Math.max(0, Math.min(table.from, shown.rows.length - 1));
+  const rows = shown.rows.slice(table.from, table.from + AT_ONCE);
   table.body.replaceChildren(...rows.map(line));
   const amount = shown.rows.length === count ? `${count} runs` : `${shown.rows.length} of ${count} runs`;
   const by = columnOf.get(sorting.key);
-  table.said.textContent = `${amount}${by ? `, sorted by ${by.title}, ${sorting.down ? "descending" : "ascending"}` : ""}.`;
-  const rest = shown.rows.length - rows.length;
-  table.more.replaceChildren(
-    ...(rest > 0 ? [button(`Show ${rest} more`, () => { table.all = true; drawLines(); })] : []),
-  );
+  const last = table.from + rows.length;
+  const part = rows.length < shown.rows.length ? `, lines ${table.from + 1} to ${last}` : "";
+  const order = by ? `, sorted by ${by.title}, ${sorting.down ? "descending" : "ascending"}` : "";
+  table.said.textContent = `${amount}${part}${order}.`;
+  const turn = (by) => () => {
+    table.from += by;
+    drawLines();
+    table.body.closest(".tall").scrollTop = 0;
+  };
+  const pages = [
+    button("‹ Previous lines", turn(-AT_ONCE), { disabled: table.from === 0 }),
+    button("Next lines ›", turn(AT_ONCE), { disabled: last >= shown.rows.length }),
+  ];
+  const focused = [...table.pages.children].indexOf(document.activeElement);
+  table.pages.replaceChildren(...(shown.rows.length > AT_ONCE ? pages : []));
+  if (focused >= 0) [...table.pages.children].filter((each) => !each.disabled).at(focused && -1)?.focus();
 }
 
 /** Draws all lines anew, with the columns that are chosen now. */
