@@ -3,6 +3,7 @@
 __all__ = ["write_overview", "write_page"]
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -152,7 +153,7 @@ def _data(folder: Path, runs: Sequence[PageRun], palettes: Mapping[str, Sequence
     found = encode([run.record for run in runs])
     kept = [series for series in found if series is not None]
     content: dict[str, Any] = {
-        "names": [run.name for run in runs],
+        "names": _names(runs),
         "folders": [address(folder, run.folder) for run in runs],
         "files": [[name for name in _FILES if (run.folder / name).is_file()] for run in runs],
         "commands": [run.command for run in runs],
@@ -169,6 +170,12 @@ def _data(folder: Path, runs: Sequence[PageRun], palettes: Mapping[str, Sequence
 
 
 _FILES = ("record.json", "config.yaml", "log.txt", "figure.png")
+
+
+def _names(runs: Sequence[PageRun]) -> list[str]:
+    """What the runs are called, with their folders where several are called the same."""
+    alike = Counter(run.name for run in runs)
+    return [run.name if alike[run.name] == 1 else f"{run.name} [{run.folder.name}]" for run in runs]
 
 
 def _tasks(found: Sequence[Series]) -> list[list[str]]:

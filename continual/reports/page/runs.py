@@ -142,17 +142,23 @@ def columns(runs: Sequence[PageRun], several: bool) -> list[Column]:
     """
     found = {run.folder: row for run, row in zip([r for r in runs if r.record], rows(_records(runs)), strict=True)}
     lines = [found.get(run.folder) for run in runs]
-    axes = list(dict.fromkeys(axis for run in runs for axis in run.axes))
-    unnamed = len({run.name for run in runs}) < len(runs)  # names do not tell them apart
     return [
         *_results(lines, has_frozen(_records(runs)), several, runs),
-        *(
-            Column(f"sweep_{axis}", axis, "axis", [_there(run.axes, axis) for run in runs], shown=unnamed)
-            for axis in axes
-        ),
+        *_axes(runs),
         *_facts(runs, lines),
         *_settings(runs),
     ]
+
+
+def _axes(runs: Sequence[PageRun]) -> list[Column]:
+    """Axes of sweeps; those that tell runs of one name apart are shown."""
+    unnamed = len({run.name for run in runs}) < len(runs)
+    found = []
+    for axis in dict.fromkeys(axis for run in runs for axis in run.axes):
+        values = [_there(run.axes, axis) for run in runs]
+        varies = len({str(value) for value in values}) > 1
+        found.append(Column(f"sweep_{axis}", axis, "axis", values, shown=unnamed and varies))
+    return found
 
 
 def _records(runs: Sequence[PageRun]) -> list[Record]:

@@ -1,4 +1,4 @@
-"""The page in a browser: sorted, filtered, searched, compared and downloaded by mouse and keyboard, without an error."""
+"""The page in a browser: sorted, filtered, searched, compared, downloaded, by mouse and keyboard, without an error."""
 
 import csv
 import io
@@ -24,7 +24,9 @@ from scripts.runs.commands import command_of
 from tests.synthetic import grid_depth
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[browser]'")
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path")
 
 NASTY = """</script><script>alert('1')</script> "é – 日本" & $HOME !! `x` it's"""
@@ -106,7 +108,7 @@ def test_headings_sort_and_say_so(page: Any, records: list[Record]) -> None:
 
 
 def test_search_and_filters(page: Any) -> None:
-    page.get_by_label("Search").fill("mlp depth 2")
+    page.get_by_label("Search").fill('mlp "depth 2"')
     assert all(name.startswith("MLP") for name in column(page, "name"))
     assert len(column(page, "name")) == 3
     page.get_by_label("Search").fill("")
@@ -223,7 +225,10 @@ def test_commands_can_be_pasted(page: Any, shell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [{"viewport": {"width": 360, "height": 740}}, {"color_scheme": "dark"}], indirect=True, ids=["phone", "dark"]
+    "page",
+    [{"viewport": {"width": 360, "height": 740}}, {"color_scheme": "dark"}],
+    indirect=True,
+    ids=["phone", "dark"],
 )
 def test_a_phone_and_the_dark(page: Any) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

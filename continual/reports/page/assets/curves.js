@@ -1,6 +1,13 @@
 // Curves of chosen runs along training, one chart a task, drawn by uPlot: medians, and bands of the members.
 
-const curves = { quantity: "tasks", logX: false, logY: null, band: true, charts: [], place: element("div", { class: "charts" }) };
+const curves = {
+  quantity: "tasks",
+  logX: false,
+  logY: null,
+  band: true,
+  charts: [],
+  place: element("div", { class: "charts" }),
+};
 
 /** What can be drawn of the chosen runs: all tasks, one of them, their mean, the loss. */
 function quantities() {
@@ -16,7 +23,12 @@ function quantities() {
 
 /** The name of a task if all chosen runs call it the same. */
 function taskName(index) {
-  const names = new Set(chosen.drawn().map((row) => tasksOf(row)[index]).filter((name) => name !== undefined));
+  const names = new Set(
+    chosen
+      .drawn()
+      .map((row) => tasksOf(row)[index])
+      .filter((name) => name !== undefined),
+  );
   return names.size === 1 ? `: ${[...names][0]}` : "";
 }
 
@@ -27,25 +39,54 @@ function drawCurves() {
   curves.charts = [];
   const options = quantities();
   if (options.length === 0) {
-    const why = chosen.rows.length === 0 ? "Choose runs in the table to see their curves." : "There are no curves of these runs in the page.";
+    const why =
+      chosen.rows.length === 0
+        ? "Choose runs in the table to see their curves."
+        : "There are no curves of these runs in the page.";
     curves.place.replaceChildren(element("p", { class: "soft" }, why));
     return;
   }
   if (!hasName(options, curves.quantity)) curves.quantity = options[0][0];
-  const wanted = curves.quantity === "tasks" ? options.filter(([key]) => /^\d+$/.test(key)) : options.filter(([key]) => key === curves.quantity);
-  const frames = wanted.slice(0, MANY).map(([key, title]) => ({ key, title, frame: element("div", { class: "chart" }) }));
+  const wanted =
+    curves.quantity === "tasks"
+      ? options.filter(([key]) => /^\d+$/.test(key))
+      : options.filter(([key]) => key === curves.quantity);
+  const frames = wanted
+    .slice(0, MANY)
+    .map(([key, title]) => ({ key, title, frame: element("div", { class: "chart" }) }));
   const controls = element(
     "div",
     { class: "bar" },
-    choice("Show", options, curves.quantity, (value) => { curves.quantity = value; drawCurves(); }),
-    toggle("logarithmic errors", isLogY(frames), (event) => { curves.logY = event.target.checked; drawCurves(); }),
-    toggle("logarithmic steps", curves.logX, (event) => { curves.logX = event.target.checked; drawCurves(); }),
-    toggle("members' band", curves.band, (event) => { curves.band = event.target.checked; drawCurves(); }),
+    choice("Show", options, curves.quantity, (value) => {
+      curves.quantity = value;
+      drawCurves();
+    }),
+    toggle("logarithmic errors", isLogY(frames), (event) => {
+      curves.logY = event.target.checked;
+      drawCurves();
+    }),
+    toggle("logarithmic steps", curves.logX, (event) => {
+      curves.logX = event.target.checked;
+      drawCurves();
+    }),
+    toggle("members' band", curves.band, (event) => {
+      curves.band = event.target.checked;
+      drawCurves();
+    }),
   );
   const focused = [...curves.place.querySelectorAll("select, input")].indexOf(document.activeElement);
-  const cut = wanted.length > MANY ? element("p", { class: "soft" }, `The first ${MANY} of ${wanted.length} tasks; “Show” has the others.`) : null;
+  const cut =
+    wanted.length > MANY
+      ? element("p", { class: "soft" }, `The first ${MANY} of ${wanted.length} tasks; “Show” has the others.`)
+      : null;
   const grid = element("div", { class: frames.length > 1 ? "grid" : "alone" }, ...frames.map((each) => each.frame));
-  curves.place.replaceChildren(controls, legend(), grid, ...(cut ? [cut] : []), element("p", { class: "soft" }, about()));
+  curves.place.replaceChildren(
+    controls,
+    legend(),
+    grid,
+    ...(cut ? [cut] : []),
+    element("p", { class: "soft" }, about()),
+  );
   curves.place.querySelectorAll("select, input")[focused]?.focus();
   for (const { key, title, frame } of frames) drawChart(frame, key, title, isLogY(frames), frames.length > 1);
 }
@@ -56,32 +97,50 @@ const MANY = 12;
 /** How the curves were made, and what is left of them in this page. */
 function about() {
   const [low, high] = data.band.map((share) => Math.round(100 * share));
-  const kept = chosen.drawn().map((row) => data.series[row]).filter((series) => series?.points);
+  const kept = chosen
+    .drawn()
+    .map((row) => data.series[row])
+    .filter((series) => series?.points);
   const thin = kept.filter((series) => series.points < series.evaluations);
-  const less = thin.length > 0
-    ? ` To keep the page small, it holds up to ${Math.max(...thin.map((series) => series.points))} of at most ${Math.max(...thin.map((series) => series.evaluations))} evaluations of a run, the ends of tasks among them, as they were measured; all are in curves.npz.`
-    : "";
+  const less =
+    thin.length > 0
+      ? ` To keep the page small, it holds up to ${Math.max(...thin.map((series) => series.points))} of at most ${Math.max(...thin.map((series) => series.evaluations))} evaluations of a run, the ends of tasks among them, as they were measured; all are in curves.npz.`
+      : "";
   return `Line: median of the seeds; band: ${low}–${high} % of them. Steps are those of the whole training; lines across mark the ends of tasks. Keys ← → move along a chart.${less}`;
 }
 
 function isLogY(frames) {
   if (curves.logY !== null) return curves.logY;
-  return spansDecades(frames.flatMap(({ key }) => chosen.drawn().flatMap((row) => (curveOf(row, key)?.middle ?? []).filter((value) => value !== null))));
+  return spansDecades(
+    frames.flatMap(({ key }) =>
+      chosen.drawn().flatMap((row) => (curveOf(row, key)?.middle ?? []).filter((value) => value !== null)),
+    ),
+  );
 }
 
 /** Which colour is which run. */
 function legend() {
   const found = colours();
-  const items = chosen.drawn().map((row) =>
-    element("li", {}, element("span", { class: "swatch", style: `background:${readable(found.get(row))}`, "aria-hidden": "true" }), data.names[row]),
-  );
+  const items = chosen
+    .drawn()
+    .map((row) =>
+      element(
+        "li",
+        {},
+        element("span", { class: "swatch", style: `background:${readable(found.get(row))}`, "aria-hidden": "true" }),
+        data.names[row],
+      ),
+    );
   return element("ul", { class: "legend" }, ...items);
 }
 
 /** One chart: the curves of one quantity of all drawn runs. */
 function drawChart(frame, key, title, logY, many) {
   const found = colours();
-  const lines = chosen.drawn().map((row) => ({ row, curve: curveOf(row, key) })).filter((line) => line.curve !== null);
+  const lines = chosen
+    .drawn()
+    .map((row) => ({ row, curve: curveOf(row, key) }))
+    .filter((line) => line.curve !== null);
   const positive = (values, on) => (on ? values.map((value) => (value !== null && value > 0 ? value : null)) : values);
   const tables = lines.map(({ curve }) => {
     const from = curves.logX ? curve.steps.findIndex((step) => step > 0) : 0;
@@ -95,16 +154,33 @@ function drawChart(frame, key, title, logY, many) {
     const colour = readable(found.get(row));
     const first = 1 + 3 * index;
     const edge = { stroke: "transparent", width: 0, points: { show: false }, spanGaps: false, show: curves.band };
-    series.push({ label: data.names[row], stroke: colour, width: 2, points: { show: false } }, { ...edge }, { ...edge });
+    series.push(
+      { label: data.names[row], stroke: colour, width: 2, points: { show: false } },
+      { ...edge },
+      { ...edge },
+    );
     if (curves.band) bands.push({ series: [first + 2, first + 1], fill: readable(found.get(row), 0.18) });
   });
   const ends = [...new Set(lines.flatMap(({ row }) => data.series[row].boundaries))].sort((a, b) => a - b);
-  const axis = { stroke: themed("--ink"), grid: { stroke: themed("--line"), width: 1 }, ticks: { stroke: themed("--line"), width: 1 }, font: "12px system-ui, sans-serif" };
+  const axis = {
+    stroke: themed("--ink"),
+    grid: { stroke: themed("--line"), width: 1 },
+    ticks: { stroke: themed("--line"), width: 1 },
+    font: "12px system-ui, sans-serif",
+  };
   const heading = element("h4", {}, title);
   const readout = element("p", { class: "readout soft", "aria-live": "polite" });
-  const canvas = element("div", { tabindex: "0", role: "img", "aria-label": `${title} against training steps. ${described(lines)}`, onkeydown: (event) => walk(chart, event) });
+  const canvas = element("div", {
+    tabindex: "0",
+    role: "img",
+    "aria-label": `${title} against training steps. ${described(lines)}`,
+    onkeydown: (event) => walk(chart, event),
+  });
   frame.replaceChildren(heading, canvas, readout);
-  const size = () => ({ width: Math.max(frame.clientWidth, 200), height: many ? 190 : Math.min(360, Math.max(220, frame.clientWidth * 0.5)) });
+  const size = () => ({
+    width: Math.max(frame.clientWidth, 200),
+    height: many ? 190 : Math.min(360, Math.max(220, frame.clientWidth * 0.5)),
+  });
   const chart = new uPlot(
     {
       ...size(),
@@ -112,14 +188,25 @@ function drawChart(frame, key, title, logY, many) {
       series,
       bands,
       legend: { show: false },
-      cursor: { y: false, sync: { key: "curves" }, drag: { x: true, y: false }, points: { show: (self, index) => (index % 3 === 1 ? undefined : false) } },
+      cursor: {
+        y: false,
+        sync: { key: "curves" },
+        drag: { x: true, y: false },
+        points: { show: (self, index) => (index % 3 === 1 ? undefined : false) },
+      },
       axes: [
-        { ...axis, ...(ends.length > 0 && ends.length <= 8 && !curves.logX ? { splits: () => [0, ...ends] } : {}), values: (self, splits) => splits.map((value) => (value === null ? "" : long(value))) },
+        {
+          ...axis,
+          ...(ends.length > 0 && ends.length <= 8 && !curves.logX ? { splits: () => [0, ...ends] } : {}),
+          values: (self, splits) => splits.map((value) => (value === null ? "" : long(value))),
+        },
         {
           ...axis,
           size: 62,
           values: (self, splits) => splits.map((value) => (value === null ? "" : short(value, 1 + (logY ? 0 : 2)))),
-          ...(logY ? { filter: decades, grid: { ...axis.grid, filter: decades }, ticks: { ...axis.ticks, filter: decades } } : {}),
+          ...(logY
+            ? { filter: decades, grid: { ...axis.grid, filter: decades }, ticks: { ...axis.ticks, filter: decades } }
+            : {}),
         },
       ],
       hooks: { setCursor: [(self) => (readout.textContent = readOut(self, lines))] },
@@ -142,7 +229,9 @@ function decades(chart, marks) {
 
 /** Beginning and end of each line in words, for those who do not see it. */
 function described(lines) {
-  return lines.map(({ row, curve }) => `${data.names[row]}: from ${short(curve.middle[0])} to ${short(curve.middle.at(-1))}`).join("; ");
+  return lines
+    .map(({ row, curve }) => `${data.names[row]}: from ${short(curve.middle[0])} to ${short(curve.middle.at(-1))}`)
+    .join("; ");
 }
 
 /** What the lines are at the cursor. */
@@ -151,7 +240,9 @@ function readOut(chart, lines) {
   if (at === null || at === undefined) return "";
   const parts = lines.map(({ row }, index) => {
     const [middle, low, high] = [1, 2, 3].map((part) => chart.data[3 * index + part][at]);
-    return middle === null || middle === undefined ? null : `${data.names[row]} ${short(middle)} (${short(low)} to ${short(high)})`;
+    return middle === null || middle === undefined
+      ? null
+      : `${data.names[row]} ${short(middle)} (${short(low)} to ${short(high)})`;
   });
   return `step ${long(chart.data[0][at])}: ${parts.filter(Boolean).join("; ")}`;
 }

@@ -124,7 +124,18 @@ const chosen = {
 /** Runs that the table shows, in its order; filters and searches change them. */
 const shown = { rows: everyRow, listeners: [] };
 
-const EVERY_FAMILY = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255", "#332288", "#999933", "#555555"];
+const EVERY_FAMILY = [
+  "#0072b2",
+  "#d55e00",
+  "#009e73",
+  "#cc79a7",
+  "#e69f00",
+  "#56b4e9",
+  "#882255",
+  "#332288",
+  "#999933",
+  "#555555",
+];
 
 /** A colour for each drawn run: that of its model in the figures if it is free, or the next of its family. */
 function colours() {

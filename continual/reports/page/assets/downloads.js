@@ -40,8 +40,10 @@ function configOf(row) {
 function yamlOf(node, indent = "") {
   let text = "";
   for (const [key, value] of Object.entries(node)) {
-    const nested = value !== null && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length > 0;
-    const name = /^[A-Za-z_][\w-]*$/.test(key) && !/^(y|n|yes|no|on|off|true|false|null)$/i.test(key) ? key : JSON.stringify(key);
+    const nested =
+      value !== null && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length > 0;
+    const name =
+      /^[A-Za-z_][\w-]*$/.test(key) && !/^(y|n|yes|no|on|off|true|false|null)$/i.test(key) ? key : JSON.stringify(key);
     text += `${indent}${name}:` + (nested ? `\n${yamlOf(value, `${indent}  `)}` : ` ${yamlScalar(value)}\n`);
   }
   return text;
@@ -49,7 +51,10 @@ function yamlOf(node, indent = "") {
 
 /** JSON, but that 1e-8 gets the point without which YAML 1.1 takes it for a word. */
 function yamlScalar(value) {
-  if (typeof value === "number") return String(value).replace(/^(-?\d+)e/, "$1.0e").replace(/e(\d)/, "e+$1");
+  if (typeof value === "number")
+    return String(value)
+      .replace(/^(-?\d+)e/, "$1.0e")
+      .replace(/e(\d)/, "e+$1");
   if (Array.isArray(value)) return `[${value.map(yamlScalar).join(", ")}]`;
   return JSON.stringify(value);
 }

@@ -15,7 +15,9 @@ function element(tag, properties = {}, ...children) {
     else if (value !== false && value !== null && value !== undefined)
       made.setAttribute(name, value === true ? "" : String(value));
   }
-  made.append(...children.filter((child) => child !== null).map((child) => (child instanceof Node ? child : String(child))));
+  made.append(
+    ...children.filter((child) => child !== null).map((child) => (child instanceof Node ? child : String(child))),
+  );
   return made;
 }
 

@@ -2,7 +2,7 @@
 
 /** @type {Array<{column: Column, how: string, wanted: string}>} */
 const filters = [];
-const search = element("input", { type: "search", placeholder: "name, setting, state …", oninput: () => refilter() });
+const search = element("input", { type: "search", placeholder: 'words, "a phrase"', oninput: () => refilter() });
 const chips = element("ul", { class: "chips", "aria-label": "filters" });
 
 const HOW = {
@@ -23,10 +23,11 @@ function passes(row, { column, how, wanted }) {
 
 /** Looks anew which runs are shown. */
 function refilter() {
-  const parts = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const parts = (search.value.toLowerCase().match(/"[^"]+"|\S+/g) ?? []).map((part) => part.replace(/^"(.+)"$/, "$1"));
   const kept = everyRow.filter(
     (row) =>
-      filters.every((filter) => passes(row, filter)) && (parts.length === 0 || parts.every((part) => searchText(row).includes(part))),
+      filters.every((filter) => passes(row, filter)) &&
+      (parts.length === 0 || parts.every((part) => searchText(row).includes(part))),
   );
   shown.rows = sorted(kept);
   table.from = 0;
@@ -39,11 +40,15 @@ function drawChips() {
     element(
       "li",
       {},
-      button(`${filter.column.title} ${filter.how} ${filter.wanted} ✕`, () => {
-        filters.splice(index, 1);
-        drawChips();
-        refilter();
-      }, { "aria-label": `remove the filter: ${filter.column.title} ${filter.how} ${filter.wanted}` }),
+      button(
+        `${filter.column.title} ${filter.how} ${filter.wanted} ✕`,
+        () => {
+          filters.splice(index, 1);
+          drawChips();
+          refilter();
+        },
+        { "aria-label": `remove the filter: ${filter.column.title} ${filter.how} ${filter.wanted}` },
+      ),
     ),
   );
   chips.replaceChildren(...items);

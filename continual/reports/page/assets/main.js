@@ -10,7 +10,10 @@ const chosenSaid = status();
 /** Everything that shows the chosen runs. */
 function drawChosen() {
   const many = chosen.rows.length;
-  chosenSaid.textContent = many === 0 ? "No run is chosen." : `${many} chosen${many > chosen.most ? `; the first ${chosen.most} are drawn` : ""}.`;
+  chosenSaid.textContent =
+    many === 0
+      ? "No run is chosen."
+      : `${many} chosen${many > chosen.most ? `; the first ${chosen.most} are drawn` : ""}.`;
   drawCurves();
   drawMatrices();
   drawDifferences();
@@ -25,7 +28,13 @@ dashboard.append(
   element(
     "div",
     { class: "wide tall", tabindex: "0", role: "region", "aria-label": "runs" },
-    element("table", { class: "runs", "aria-describedby": "runs-said" }, element("caption", { class: "unseen" }, "Runs; headings sort"), table.head, table.body),
+    element(
+      "table",
+      { class: "runs", "aria-describedby": "runs-said" },
+      element("caption", { class: "unseen" }, "Runs; headings sort"),
+      table.head,
+      table.body,
+    ),
   ),
   table.said,
   table.pages,

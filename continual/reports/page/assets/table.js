@@ -23,7 +23,8 @@ function order(first, second, down) {
   const gone = (value) => value === null || value === undefined;
   if (gone(first) || gone(second)) return Number(gone(first)) - Number(gone(second));
   const [a, b] = [numberOf(first), numberOf(second)];
-  const found = a !== null && b !== null ? a - b : a !== null ? -1 : b !== null ? 1 : words.compare(said(first), said(second));
+  const found =
+    a !== null && b !== null ? a - b : a !== null ? -1 : b !== null ? 1 : words.compare(said(first), said(second));
   return down ? -found : found;
 }
 
@@ -51,7 +52,9 @@ function drawHead() {
     return element("th", { scope: "col", "aria-sort": sort, class: column.numeric ? "number" : null }, act);
   });
   const focused = [...table.head.querySelectorAll("button")].indexOf(document.activeElement);
-  table.head.replaceChildren(element("tr", {}, element("th", { scope: "col" }, element("span", { class: "unseen" }, "chosen")), ...cells));
+  table.head.replaceChildren(
+    element("tr", {}, element("th", { scope: "col" }, element("span", { class: "unseen" }, "chosen")), ...cells),
+  );
   if (focused >= 0) table.head.querySelectorAll("button")[focused]?.focus();
 }
 
@@ -116,7 +119,11 @@ function drawLines() {
   ];
   const focused = [...table.pages.children].indexOf(document.activeElement);
   table.pages.replaceChildren(...(shown.rows.length > AT_ONCE ? pages : []));
-  if (focused >= 0) [...table.pages.children].filter((each) => !each.disabled).at(focused && -1)?.focus();
+  if (focused >= 0)
+    [...table.pages.children]
+      .filter((each) => !each.disabled)
+      .at(focused && -1)
+      ?.focus();
 }
 
 /** Draws all lines anew, with the columns that are chosen now. */
