@@ -1,6 +1,6 @@
-"""What is drawn from records: what an experiment ends with, and any two settings of any runs."""
+"""What is drawn from records: what an experiment ends with, one page over all, any two settings of any runs."""
 
-__all__ = ["draw", "draw_plot"]
+__all__ = ["draw", "draw_overview", "draw_plot"]
 
 import sys
 from collections.abc import Sequence
@@ -11,15 +11,17 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from continual.figures import save, sweep
-from continual.records.listing import read_sweep
-from continual.records.states import failure, run_state
-from continual.records.store import flat
-from continual.reports.page import write_page
+from continual.figures.parts.style import palettes
+from continual.records.listing import read_list
+from continual.records.record import is_done
+from continual.records.store import StoredRun, find_runs, flat
+from continual.reports.page import PageRun, write_overview, write_page
 from continual.reports.structure import write_structures
 from continual.reports.tables import text_table, write_tables
 from continual.trackers.tracker import Clocked
 from scripts.command import train_command
 from scripts.runs.chosen import check_known, chosen_runs
+from scripts.runs.commands import command_of
 
 
 def draw(config: DictConfig, folder: Path) -> None:
@@ -29,13 +31,11 @@ def draw(config: DictConfig, folder: Path) -> None:
         config: the experiment's config, of which the nodes `report` and `tracker` are used.
         folder: results/<experiment>.
     """
-    records, missing, damaged = read_sweep(folder)
-    for line in damaged:
-        print(line)
-    for entry in missing:
-        state, why = run_state(folder / entry.folder), failure(folder / entry.folder)
-        print(f"{state}: {entry.name or entry.folder}{f' ({why})' if why else ''}", end="")
-        print(f"; only that: {train_command(entry.overrides, sweep=False)}" if entry.overrides else "")
+    runs = [StoredRun(folder / entry.folder, entry) for entry in read_list(folder)]
+    records = [run.record for run in runs if run.record is not None]
+    for run in runs:
+        if run.record is None:
+            print(run.problem if is_done(run.folder) else _unfinished(run))
     if not records:
         sys.exit(f"{folder} holds no finished run yet")
     report = OmegaConf.to_container(config.report, resolve=True)
@@ -54,7 +54,17 @@ def draw(config: DictConfig, folder: Path) -> None:
     }
     title = report["title"] or f"{folder.name}: {len(records)} runs"
     command = train_command(OmegaConf.select(config, "hydra.overrides.task") or [], sweep=True)
-    page = write_page(folder, records, title, figures, report["captions"], command, more)
+    page = write_page(
+        folder,
+        records,
+        title,
+        figures,
+        report["captions"],
+        command,
+        more,
+        runs=_page_runs(runs),
+        palettes=palettes(record.family for record in records),
+    )
     pictures = {name: paths[0] for name, paths in figures.items()}
     Clocked(instantiate(config.tracker)).report(folder.name, folder, pictures, tables[0])
     print(f"\n{text_table(records)}\n")
@@ -63,6 +73,37 @@ def draw(config: DictConfig, folder: Path) -> None:
     others = [*([structure] if structure else []), *(path for paths in more.values() for path in paths)]
     for path in [*pictures.values(), tables[0], *others, page]:
         print(path)
+
+
+def _unfinished(run: StoredRun) -> str:
+    """A line on a run without a record, with the command that makes it."""
+    said = f"{run.state}: {run.name}{f' ({run.problem})' if run.problem else ''}"
+    command = command_of(run) if run.entry is not None and run.entry.overrides else None
+    return f"{said}; only that: {command}" if command else said
+
+
+def _page_runs(runs: Sequence[StoredRun]) -> list[PageRun]:
+    return [PageRun.of(run, command_of(run)) for run in runs]
+
+
+def draw_overview(folder: Path) -> Path:
+    """Writes one page over all runs below a folder, finished or not, of however many experiments.
+
+    Args:
+        folder: results.
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: no run is there.
+        FileNotFoundError: the folder is not there.
+    """
+    runs = list(find_runs([folder]))
+    if not runs:
+        raise ValueError(f"{folder} holds no run")
+    families = [run.record.family for run in runs if run.record is not None]
+    return write_overview(folder, _page_runs(runs), palettes(families))
 
 
 def draw_plot(settings: Sequence[tuple[str, str]], places: Sequence[Path]) -> list[Path]:

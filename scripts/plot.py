@@ -12,12 +12,13 @@ _SETTINGS = ("x", "y", "value", "where", "output")
 _USAGE = """usage: python -m scripts.plot x=KEY [y=KEY] [value=METRIC,METRIC] [where=KEY=VALUE] [output=NAME] FOLDER...
 
 Heat maps of metrics over two settings, the same as lines with 95 % intervals against the first, and against the number
-of trainable parameters. Without y the models are told apart. Settings are named by dotted keys or their ends; value is
-forgetting,learned_rmse,final_rmse if it is left out.
+of trainable parameters. Without y the models are told apart. Settings are named by dotted keys or their ends, and
+parameters, flops and seconds are settings as well; value is forgetting,learned_rmse,final_rmse if it is left out.
 
 examples:
   python -m scripts.plot x=model.grid_size y=model.depth value=forgetting results/grid_depth
   python -m scripts.plot x=training.steps results/runs
+  python -m scripts.plot x=parameters y=model.depth value=final_rmse results/grid_depth
   python -m scripts.plot x=grid_size y=lr value=retention,final_rmse where=depth=2 output=rates results/mine"""
 
 

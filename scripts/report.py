@@ -1,4 +1,4 @@
-"""Draws an experiment's figures and table from its records: `python -m scripts.report results/five_peaks`."""
+"""Draws an experiment again from its records, or one page over all: `python -m scripts.report results/five_peaks`."""
 
 __all__ = ["Report", "main"]
 
@@ -16,7 +16,11 @@ from yaml import YAMLError
 from continual.stopping import leave_to_workers
 from scripts.errors import answered, explain, speak_anywhere
 
-_USAGE = "usage: python -m scripts.report results/EXPERIMENT"
+_USAGE = """usage: python -m scripts.report FOLDER
+
+examples:
+  python -m scripts.report results/five_peaks   figures, tables and page of the experiment's last sweep, drawn again
+  python -m scripts.report results              one page over the runs of all experiments: results/index.html"""
 
 
 class Report(Callback):
@@ -59,11 +63,19 @@ def _folder(config: DictConfig) -> Path:
 
 def main() -> None:
     """Draws again from the records alone."""
-    if len(sys.argv) != 2 or sys.argv[1] in ("-h", "--help"):
+    speak_anywhere()
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(_USAGE)
+        return
+    if len(sys.argv) != 2:
         sys.exit(_USAGE)
     folder = Path(sys.argv[1])
     if not (folder / "multirun.yaml").is_file():
-        sys.exit(f"{folder} holds no experiment (no multirun.yaml); {_USAGE}")
+        from scripts.drawing import draw_overview
+
+        with answered((), also=(ValueError,)):
+            print(draw_overview(folder))
+        return
     try:
         config = OmegaConf.load(folder / "multirun.yaml")
         if not isinstance(config, DictConfig) or not {"report", "tracker", "hydra"} <= config.keys():
@@ -74,7 +86,6 @@ def main() -> None:
         )
     from scripts.drawing import draw  # slow to import: only where there is something to draw
 
-    speak_anywhere()
     with answered(()):
         draw(config, folder)
 

@@ -109,7 +109,7 @@ def sweep(
     Args:
         records: finished runs of one or more families.
         axes: names of two axes, with numbers or words on them; None for the first two along which the records differ,
-            the model last, since families have maps of their own.
+            the model last, since families have maps of their own. Over `parameters` there are no other lines.
         metrics: names of `METRICS`, a column each.
 
     Raises:
@@ -130,15 +130,16 @@ def sweep(
     across = len({value for _, value in plan.series()})
     across = max(1, min(across, int(total / (0.6 + 0.06 * max(map(len, labels))))))
     foot = 0.17 * -(-len(labels) // across) + 0.12 * len(notes) + 0.2
-    figure = sheet(total, top + maps + 2 * (lines + between) + foot)
+    against = (True,) if plan.first.name == "parameters" else (False, True)
+    figure = sheet(total, top + maps + len(against) * (lines + between) + foot)
     above = Grid(left, top, [wide] * len(metrics), [high] * len(plan.families), (gap, 0.32))
-    beneath = Grid(left, top + maps, [wide] * len(metrics), [lines] * 2, (gap, between))
+    beneath = Grid(left, top + maps, [wide] * len(metrics), [lines] * len(against), (gap, between))
     for column, metric in enumerate(metrics):
         summaries = plan.summaries(metric)
         panels = [above.panel(figure, row, column) for row in range(len(plan.families))]
         _draw_maps(panels, wide, plan, summaries, metric, column == 0)
         scale = _line_scale(metric, list(summaries.values()))
-        for row, parameters in enumerate((False, True)):
+        for row, parameters in enumerate(against):
             axis = beneath.panel(figure, row, column)
             _draw_lines(axis, plan, summaries, scale, parameters=parameters)
     legend(

@@ -35,11 +35,13 @@ def chosen_runs(places: Sequence[Path], where: Sequence[str], states: Sequence[s
 
 
 def check_known(runs: Sequence[StoredRun], key: str) -> None:
-    """Refuses a key that none of some runs has.
+    """Refuses a key that none of some runs has a value for.
 
     Raises:
         ValueError: with the nearest that they have.
     """
     if runs and all(run.value(key) is None for run in runs):
         names = {name for run in runs for name in run.values}
+        if key in names or any(name.endswith(f".{key}") for name in names):
+            raise ValueError(f"{key} is null in all runs: there is nothing to tell them apart by")
         raise ValueError(f"no run has {key}; {nearest(key, [*names, *(name.rpartition('.')[2] for name in names)])}")

@@ -14,6 +14,7 @@ __all__ = [
     "message",
     "model_of",
     "model_styles",
+    "palettes",
     "panel",
     "shades",
     "sheet",
@@ -33,9 +34,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from continual.records.record import Record
+from continual.reports.bands import BAND, band
 
 Array = NDArray[np.float64]
 P = ParamSpec("P")
@@ -45,9 +47,6 @@ GREY = "#8c8c8c"
 FAINT = "#e4e4e4"
 SIZE = 7.5
 """Font size in points."""
-
-BAND = (0.1, 0.9)
-"""Quantiles of the members between which a band is drawn."""
 
 RC: Any = {
     "font.family": "DejaVu Sans",
@@ -95,7 +94,8 @@ class ModelStyle(NamedTuple):
     marker: str
 
 
-def _palettes(families: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def palettes(families: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The colours of each family's models, in their order."""
     others = [family for family in dict.fromkeys(families) if family not in PALETTES]
     spare = {}
     for i, family in enumerate(others):
@@ -126,15 +126,15 @@ def model_styles(records: Sequence[Record]) -> dict[str, ModelStyle]:
 def looks(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], ModelStyle]:
     """A style for each (family, name), from the position of the name among those of its family."""
     names = list(dict.fromkeys(names))
-    palettes = _palettes(family for family, _ in names)
+    colours = palettes(family for family, _ in names)
     # one marker after the other, KANs and MLPs from the first, every other family from another one
-    markers = {family: max(index - 1, 0) for index, family in enumerate(palettes)}
+    markers = {family: max(index - 1, 0) for index, family in enumerate(colours)}
     styles: dict[tuple[str, str], ModelStyle] = {}
     used: dict[str, int] = {}
     for family, name in names:
         position = used.get(family, 0)
         used[family] = position + 1
-        palette = palettes[family]
+        palette = colours[family]
         rounds = position // len(palette)
         colour = np.array(to_rgb(palette[position % len(palette)]))
         # beyond the palette the same hues come back paler
@@ -145,10 +145,10 @@ def looks(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], ModelStyle]
 
 def shades(families: Sequence[str], count: int) -> dict[str, list[str]]:
     """For each family `count` shades of its first hue, from pale to dark, for values that have an order."""
-    palettes = _palettes(families)
+    colours = palettes(families)
     result = {}
     for family in families:
-        base = np.array(to_rgb(palettes[family][0]))
+        base = np.array(to_rgb(colours[family][0]))
         places = np.linspace(-0.55, 0.45, count) * (1.0 if count > 2 else 0.7) if count > 1 else [0.0]
         result[family] = [to_hex(tuple(base * (1 - p) if p > 0 else base + (1 - base) * -p)) for p in places]
     return result
@@ -212,32 +212,6 @@ def message(text: str) -> Figure:
 def escape(text: str) -> str:
     """A name as matplotlib shall show it: a dollar sign is no formula."""
     return text.replace("$", r"\$")
-
-
-def band(values: ArrayLike, quantiles: Sequence[float] = (BAND[0], 0.5, BAND[1])) -> Array:
-    """Quantiles over the members of what is finite.
-
-    Args:
-        values: shape (M, ...); what is not finite is left out, and where nothing is left the result is NaN.
-        quantiles: which ones.
-
-    Returns:
-        Shape (len(quantiles), ...).
-    """
-    array = np.asarray(values, dtype=np.float64)
-    flat = array.reshape(len(array), int(np.prod(array.shape[1:])))
-    finite = np.isfinite(flat)
-    result = np.full((len(quantiles), flat.shape[1]), np.nan)
-    if len(flat) == 0:
-        return result.reshape(len(quantiles), *array.shape[1:])
-    whole = finite.all(axis=0)
-    if whole.any():
-        result[:, whole] = np.quantile(flat[:, whole], quantiles, axis=0)
-    partly = finite.any(axis=0) & ~whole
-    if partly.any():
-        gaps = np.where(finite[:, partly], flat[:, partly], np.nan)
-        result[:, partly] = np.nanquantile(gaps, quantiles, axis=0)
-    return result.reshape(len(quantiles), *array.shape[1:])
 
 
 def diverged_note(record: Record) -> str:
