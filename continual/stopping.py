@@ -1,10 +1,14 @@
-"""Ctrl-C and SIGTERM, heard at the end of a training step instead of in its middle."""
+"""What ends a session between two training steps, and not in the middle of one: signals, and limits of a run."""
 
-__all__ = ["PARENT", "StopSignals", "Stopped", "is_orphan", "leave_to_workers"]
+__all__ = ["PARENT", "LimitReachedError", "Limits", "StopSignals", "Stopped", "is_orphan", "leave_to_workers"]
 
 import os
 import signal
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -44,6 +48,71 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.number = number
+
+
+class LimitReachedError(RuntimeError):
+    """A run took more than it may; its checkpoint was saved. The message says which limit, and what was reached."""
+
+
+_STATM = Path("/proc/self/statm")
+_LOOK = 0.05  # seconds between two looks at the memory, each of which takes some ten microseconds
+
+
+def resident_memory() -> int | None:
+    """Bytes of this process in memory now; None where the system does not tell."""
+    try:
+        pages = _STATM.read_bytes().split()[1]
+    except (OSError, IndexError):
+        return None
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may take, at most.
+
+    Args:
+        seconds: of wall-clock time, of all its sessions together, without those of trackers: the record's `seconds`.
+        memory: bytes of its process in main memory, with all that it has imported and that earlier runs of the same
+            process have left; looked at between steps, 20 times a second.
+
+    Raises:
+        ValueError: a limit of the memory where the system does not tell how much there is in use.
+    """
+
+    seconds: float | None = None
+    memory: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "memory"):
+            value = getattr(self, name)
+            if value is not None and not value > 0.0:
+                raise ValueError(f"limits.{name} must be more than 0, got {value}")
+        if self.memory is not None and resident_memory() is None:
+            raise ValueError(f"limits.memory needs {_STATM}, which this system does not have; leave it at null")
+
+    def watch(self, seconds: Callable[[], float]) -> Callable[[], str | None] | None:
+        """What says which limit is exceeded, if any; None if there is no limit to be asked about.
+
+        Args:
+            seconds: says how many the run has taken by now.
+        """
+        if self.seconds is None and self.memory is None:
+            return None
+        most_seconds, most_memory = self.seconds, self.memory
+        looked = -_LOOK
+
+        def exceeded() -> str | None:
+            nonlocal looked
+            if most_seconds is not None and (taken := seconds()) > most_seconds:
+                return f"limits.seconds={most_seconds:g}: it has taken {taken:.3g} s"
+            if most_memory is not None and time.monotonic() - looked >= _LOOK:
+                looked = time.monotonic()
+                if (held := resident_memory() or 0) > most_memory:
+                    return f"limits.memory={most_memory:g}: its process holds {held / 1e6:.0f} MB"
+            return None
+
+        return exceeded
 
 
 class StopSignals:

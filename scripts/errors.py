@@ -17,6 +17,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from continual.stopping import LimitReachedError
 from scripts.config.schema import ConfigError, nearest, settings
 from scripts.groups import composed, listed, options, overrides_of
 
@@ -40,7 +41,7 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
 def _message(error: BaseException, arguments: Sequence[str]) -> str | None:
     if isinstance(error, ConfigError):
         return str(error)
-    if _is_unusable_file(error):
+    if _says_it_all(error):
         return str(error)
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename is not None else ""
@@ -122,11 +123,11 @@ class _Steady:
             return otherwise
 
 
-def _is_unusable_file(error: BaseException) -> bool:
+def _says_it_all(error: BaseException) -> bool:
     """Asked once something has gone wrong: what knows the answer imports torch, which --help need not wait for."""
     from continual.records.files import UnusableFileError
 
-    return isinstance(error, UnusableFileError)
+    return isinstance(error, UnusableFileError | LimitReachedError)
 
 
 _EXTRAS = {"joblib": "pip install -e '.[parallel]'"}

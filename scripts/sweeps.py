@@ -38,7 +38,18 @@ from scripts.effects import chosen_keys, without_effect
 from scripts.errors import explain
 from scripts.forecast import Forecast
 
-_OF_THE_SWEEP = ("experiment_name", "jobs", "name", "results", "report", "hydra", "tracker", "threads", "rerun")
+_OF_THE_SWEEP = (
+    "experiment_name",
+    "jobs",
+    "limits",
+    "name",
+    "results",
+    "report",
+    "hydra",
+    "tracker",
+    "threads",
+    "rerun",
+)
 
 SWEEP = "KAN_CONTINUAL_SWEEP"
 """Environment variable that names the running sweep to those of its runs that other processes train."""

@@ -30,7 +30,18 @@ from scripts.config.schema import ConfigError, check_config
 from scripts.groups import without_hydra
 from tasks.functions import target_function
 
-WITHOUT_EFFECT = ("experiment_name", "jobs", "name", "report", "rerun", "results", "sweep", "tracker", "values")
+WITHOUT_EFFECT = (
+    "experiment_name",
+    "jobs",
+    "limits",
+    "name",
+    "report",
+    "rerun",
+    "results",
+    "sweep",
+    "tracker",
+    "values",
+)
 """Keys that can't change a run's result, and so are not part of its identity."""
 
 _KNOWN_AS = {
@@ -126,7 +137,7 @@ def swept_values(hydra: Any) -> dict[str, Any]:
     chosen = {}
     for override in hydra.overrides.task:
         key, _, text = override.lstrip("+").partition("=")
-        if not key.startswith(("experiment", "jobs", "tracker", "results", "report", "sweep", "rerun")):
+        if not key.startswith(("experiment", "jobs", "limits", "tracker", "results", "report", "sweep", "rerun")):
             try:
                 value = OmegaConf.from_dotlist([f"value={text}"]).value  # read as YAML, as Hydra does
             except (YAMLError, OmegaConfBaseException):  # or nearly so: a lone * or @ is a string to Hydra

@@ -60,4 +60,5 @@ def build_run(config: DictConfig) -> Run:
         swept,
         own_sources(named_code({key: value for key, value in values.items() if key not in WITHOUT_EFFECT})),
         _BEGAN if values["rerun"] else None,
+        parts.limits,
     )

@@ -55,6 +55,11 @@ class _Training(_Strict):
     penalty_steps: PositiveInt | None
 
 
+class _Limits(_Strict):
+    seconds: PositiveFloat | None
+    memory: PositiveFloat | None
+
+
 class _Report(_Strict):
     title: str | None
     figures: dict[str, Node | None]  # null leaves one of the defaults out
@@ -75,6 +80,7 @@ class _Root(_Strict):
     sweep: dict[str, Any]
     values: dict[str, Any]
     training: _Training
+    limits: _Limits
     report: _Report
     model: Node
     curriculum: Node
@@ -165,9 +171,9 @@ def _root_message(error: ValidationError, config: Node) -> str:
     *parents, key = [str(part) for part in first["loc"]]
     path = ".".join([*parents, key])
     if first["type"] == "extra_forbidden":
-        fields = _Training.model_fields if parents == ["training"] else _Root.model_fields
-        fields = _Report.model_fields if parents == ["report"] else fields
-        return f"{path} is not a config key; {nearest(key, fields)}"
+        parts: dict[str, type[BaseModel]] = {"training": _Training, "limits": _Limits, "report": _Report}
+        inside = parts.get(".".join(parents), _Root)
+        return f"{path} is not a config key; {nearest(key, inside.model_fields)}"
     if first["type"] == "missing":
         return f"{path} is missing"
     if path.startswith("jobs"):

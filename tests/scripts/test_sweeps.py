@@ -22,6 +22,7 @@ from continual.records.files import UnusableFileError
 from continual.records.listing import Entry, add_entry, begin_list, read_list, read_sweep
 from continual.records.lock import is_locked
 from continual.records.record import Record, read_record
+from continual.records.store import find_runs
 from scripts.command import completed, train_command
 from scripts.config.composed import identity, plain, shortest
 from scripts.config.schema import ConfigError
@@ -368,6 +369,25 @@ def test_a_failed_run_ends_no_other_and_is_told_with_its_command(tmp_path) -> No
     only = shlex.split(said.partition("only that: ")[2].splitlines()[0])
     train(*only[3:])
     assert len(read_sweep(place)[0]) == 3
+
+
+def test_runs_that_exceed_a_limit_end_no_other_and_go_on_where_it_is_raised(tmp_path) -> None:
+    sweep = ["-m", "model.grid_size=5,6", *SHORT]
+    train(*sweep, f"results={tmp_path / 'straight'}", "jobs=1")
+    said = train(*sweep, f"results={tmp_path / 'limited'}", "limits.seconds=1e-9", code=1)
+    assert said.count("failed: limits.seconds=1e-09: it has taken ") == 2
+    assert "limits.seconds=1e-09" in said.partition("only that: ")[2].splitlines()[0]  # as it was asked
+    listed = next(find_runs([tmp_path / "limited"]))
+    assert listed.state == "failed"
+    assert listed.value("seconds") is None  # not the limit
+    train(*sweep, f"results={tmp_path / 'limited'}", "limits.seconds=1e9", "limits.memory=1e15")
+    straight, limited = records_of(tmp_path / "straight"), records_of(tmp_path / "limited")
+    assert straight.keys() == limited.keys()  # limits are no part of what a run is
+    for name, record in straight.items():
+        compare(limited[name], record)
+    assert {"kan, grid_size=5", "kan, grid_size=6"} == {record.name for record in limited.values()}
+    with initialize_config_module("conf", version_base="1.3"), pytest.raises(ConfigError, match=r"limits\.memory"):
+        plain(compose("train", ["limits.memory=-1"]))
 
 
 def test_two_processes_on_one_sweep_share_its_runs(tmp_path) -> None:
