@@ -16,6 +16,8 @@ PARENT = "KAN_CONTINUAL_PARENT"
 """Environment variable with the process whose workers end when it does."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PASSED_ON = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name))
+"""Signals by which a cluster says that a job's time is up, to whoever listens: submitit, which queues it again."""
 
 
 def _parent() -> int | None:
@@ -119,8 +121,9 @@ class StopSignals:
     """While it is entered, the first SIGINT or SIGTERM is only noted; calling it says which one came, or None.
 
     Whoever trains asks after each step and raises `Stopped` once all is saved; if nobody did, leaving raises it. A
-    second signal of the kind acts at once. A worker of a parallel sweep also stops when its parent is gone. Outside
-    the main thread, which alone hears signals, nothing is changed.
+    second signal of the kind acts at once. A worker of a parallel sweep also stops when its parent is gone. SIGUSR1
+    and SIGUSR2 are heard too where somebody listens to them, who is told when all is saved. Outside the main thread,
+    which alone hears signals, nothing is changed.
     """
 
     def __init__(self) -> None:
@@ -133,7 +136,8 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+            heard = [*_SIGNALS, *(number for number in _PASSED_ON if callable(signal.getsignal(number)))]
+            self._before = {number: signal.signal(number, self._note) for number in heard}
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -152,6 +156,8 @@ class StopSignals:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._number is not None and self._number in _PASSED_ON:
+            signal.raise_signal(self._number)
         if self._number is not None and kind is None:
             raise Stopped(self._number)
 

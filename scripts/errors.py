@@ -63,7 +63,13 @@ def _message(error: BaseException, arguments: Sequence[str]) -> str | None:
         return "the run needs more memory than there is; take fewer seeds or a smaller model"
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _first_line(error)
+    if type(error).__module__.partition(".")[0] in _LAUNCHERS:
+        return f"a job ended before its work was done ({_first_line(error)}); the same command goes on"
     return None
+
+
+_LAUNCHERS = ("joblib", "ray", "submitit")
+"""Packages that run others' work, and tell of it when that, or its process, is gone."""
 
 
 @contextmanager
@@ -130,7 +136,11 @@ def _says_it_all(error: BaseException) -> bool:
     return isinstance(error, UnusableFileError | LimitReachedError)
 
 
-_EXTRAS = {"joblib": "pip install -e '.[parallel]'"}
+_EXTRAS = {
+    "joblib": "pip install -e '.[parallel]'",
+    **dict.fromkeys(("submitit_local", "submitit_slurm"), "pip install -e '.[slurm]'"),
+    "ray": "pip install -e '.[ray]'",
+}
 
 
 def _quoting(override: str) -> str:
