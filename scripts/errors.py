@@ -21,7 +21,7 @@ from continual.stopping import LimitReachedError
 from scripts.config.schema import ConfigError, nearest, settings
 from scripts.groups import composed, listed, options, overrides_of
 
-_GROUPS = ("model", "curriculum", "optimizer", "strategy", "adaptation", "penalty", "tracker", "experiment")
+_GROUPS = ("model", "curriculum", "optimizer", "strategy", "adaptation", "penalty", "tracker", "debug", "experiment")
 
 
 def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
@@ -132,8 +132,9 @@ class _Steady:
 def _says_it_all(error: BaseException) -> bool:
     """Asked once something has gone wrong: what knows the answer imports torch, which --help need not wait for."""
     from continual.records.files import UnusableFileError
+    from continual.run import OverfitError
 
-    return isinstance(error, UnusableFileError | LimitReachedError)
+    return isinstance(error, UnusableFileError | LimitReachedError | OverfitError)
 
 
 _EXTRAS = {

@@ -38,13 +38,13 @@ from continual.records.listing import Entry, add_entry, begin_list, read_list
 from continual.records.lock import is_locked
 from continual.records.record import is_done
 from continual.records.states import note_failure, run_state
-from continual.run import BusyError, execute
+from continual.run import BusyError
 from continual.stopping import Stopped, is_orphan
 from scripts.command import train_command
 from scripts.config.composed import check_places, entry_of, experiment_folder, plain
 from scripts.config.needs import A_PROCESS, available_memory
 from scripts.config.parts import try_parts
-from scripts.config.run import build_run
+from scripts.config.run import build_run, train_run
 from scripts.config.schema import MOST_THREADS, ConfigError
 from scripts.effects import chosen_keys, without_effect
 from scripts.errors import explain
@@ -54,6 +54,7 @@ _OF_THE_SWEEP = (
     "experiment_name",
     "jobs",
     "limits",
+    "debug",
     "name",
     "results",
     "report",
@@ -271,7 +272,7 @@ def _attempt(config: DictConfig, *, wait: bool, number: int | None = None, began
         name = names.get(entry.folder) or ready.info.name  # by what varies in this sweep
         info = replace(ready.info, name=name, command=train_command(entry.overrides, sweep=False))
         again = ready.again if began is None or ready.again is None else began
-        execute(replace(ready, info=info, again=again), wait=wait)
+        train_run(replace(ready, info=info, again=again), wait=wait)
     except BusyError as error:
         print(f"left for now: {error}", file=sys.stderr)
     except Stopped as error:

@@ -9,6 +9,7 @@ __all__ = [
     "label",
     "named_code",
     "plain",
+    "put",
     "shortest",
     "swept_values",
 ]
@@ -43,6 +44,9 @@ WITHOUT_EFFECT = (
     "values",
 )
 """Keys that can't change a run's result, and so are not part of its identity."""
+
+_OF_THE_COMMAND = ("debug", "experiment", "jobs", "limits", "tracker", "results", "report", "sweep", "rerun")
+"""How keys begin that are no axes of a sweep, and no part of a run's name."""
 
 _KNOWN_AS = {
     "continual.adaptations.DomainExtension": "continual.adaptation.DomainExtension",
@@ -89,6 +93,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
         raise ConfigError(str(error).splitlines()[0]) from None
     assert isinstance(resolved, dict)
     values = {str(key): value for key, value in resolved.items()}
+    put(values, (values.get("debug") or {}).get("settings") or {})
     check_config(values)
     if isinstance(values["seeds"], int):
         check_seeds(values["seeds"])
@@ -98,9 +103,30 @@ def plain(config: DictConfig) -> dict[str, Any]:
     return values
 
 
+def put(values: Any, settings: Any) -> None:
+    """Puts settings in place of those of a config that are there and in use; a number keeps so many of a list.
+
+    Example:
+        >>> values = {"seeds": 10, "optimizer": {"lr": 0.1}, "adaptation": {"grid_schedule": {"sizes": [3, 5, 9]}}}
+        >>> put(values, {"seeds": 2, "optimizer": {"max_iter": 3}, "adaptation": {"grid_schedule": {"sizes": 2}}})
+        >>> values
+        {'seeds': 2, 'optimizer': {'lr': 0.1}, 'adaptation': {'grid_schedule': {'sizes': [3, 5]}}}
+    """
+    for key, setting in settings.items():
+        value = values.get(key)
+        if isinstance(value, dict) and isinstance(setting, dict):
+            put(value, setting)
+        elif isinstance(value, list) and isinstance(setting, int):
+            values[key] = value[:setting]
+        elif value is not None and not isinstance(value, dict):
+            values[key] = setting
+
+
 def identity(values: dict[str, Any]) -> str:
     """Hash of everything that can change the result."""
     relevant = {key: value for key, value in values.items() if key not in WITHOUT_EFFECT}
+    if not relevant["debug"]:
+        del relevant["debug"]
     # how often a checkpoint is written changes nothing either
     relevant["training"] = {k: v for k, v in values["training"].items() if k != "checkpoint_seconds"}
     return hashlib.sha256(json.dumps(_as_known(relevant), sort_keys=True).encode()).hexdigest()[:8]
@@ -137,7 +163,7 @@ def swept_values(hydra: Any) -> dict[str, Any]:
     chosen = {}
     for override in hydra.overrides.task:
         key, _, text = override.lstrip("+").partition("=")
-        if not key.startswith(("experiment", "jobs", "limits", "tracker", "results", "report", "sweep", "rerun")):
+        if not key.startswith(_OF_THE_COMMAND):
             try:
                 value = OmegaConf.from_dotlist([f"value={text}"]).value  # read as YAML, as Hydra does
             except (YAMLError, OmegaConfBaseException):  # or nearly so: a lone * or @ is a string to Hydra

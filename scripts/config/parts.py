@@ -65,6 +65,8 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
     device = torch.device(values["device"])
     try:
         curriculum = _partial(values["curriculum"])(generators_from(seeds, "data")).to(dtype, device)
+        if values["debug"].get("curriculum"):
+            curriculum = _partial(values["debug"]["curriculum"])(curriculum)
         model: StackedModel = _partial(values["model"])(
             in_features=curriculum.in_features,
             out_features=curriculum.out_features,

@@ -60,6 +60,12 @@ class _Limits(_Strict):
     memory: PositiveFloat | None
 
 
+class _Debug(_Strict):
+    settings: dict[str, Any] = Field(default_factory=dict)
+    curriculum: Node | None = None
+    runner: Node | None = None
+
+
 class _Report(_Strict):
     title: str | None
     figures: dict[str, Node | None]  # null leaves one of the defaults out
@@ -89,7 +95,15 @@ class _Root(_Strict):
     adaptation: dict[str, Node | None]  # null leaves out one that an experiment has
     penalty: Node
     tracker: Node
+    debug: _Debug
 
+
+_PARTS: Mapping[str, type[BaseModel]] = {
+    "training": _Training,
+    "limits": _Limits,
+    "report": _Report,
+    "debug": _Debug,
+}
 
 _BUILT_IN = {"in_features", "out_features", "members", "generators", "dtype", "device"}
 _GIVEN: Mapping[str, set[str]] = {
@@ -141,6 +155,9 @@ def check_config(config: Node) -> None:
             _check_node(node, f"adaptation.{name}", _ON_A_MODEL)
     if config["penalty"]:
         _check_node(config["penalty"], "penalty", _ON_A_MODEL)
+    for name, given in (("curriculum", {"curriculum"}), ("runner", {"run", "wait"})):
+        if config["debug"].get(name) is not None:
+            _check_node(config["debug"][name], f"debug.{name}", given)
     for name, node in config["report"]["figures"].items():
         if node is not None:
             _check_node(node, f"report.figures.{name}", {"records"})
@@ -171,7 +188,12 @@ def _root_message(error: ValidationError, config: Node) -> str:
     *parents, key = [str(part) for part in first["loc"]]
     path = ".".join([*parents, key])
     if first["type"] == "extra_forbidden":
-        parts: dict[str, type[BaseModel]] = {"training": _Training, "limits": _Limits, "report": _Report}
+        parts: dict[str, type[BaseModel]] = {
+            "training": _Training,
+            "limits": _Limits,
+            "report": _Report,
+            "debug": _Debug,
+        }
         inside = parts.get(".".join(parents), _Root)
         return f"{path} is not a config key; {nearest(key, inside.model_fields)}"
     if first["type"] == "missing":

@@ -1,6 +1,7 @@
 """Sweeps: names and places belong to the command that asks, one failure ends no other run, processes share the work."""
 
 import json
+import os
 import shlex
 import shutil
 import signal
@@ -8,10 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -514,3 +517,89 @@ def test_how_many_runs_at_a_time(monkeypatch, settings, forecast, expected) -> N
 )
 def test_a_number_of_jobs_that_is_none(tmp_path, argument, expected) -> None:
     assert expected in train("-m", "model.grid_size=5,6", argument, *SHORT, f"results={tmp_path}", code=1)
+
+
+def _workers(parent: int) -> list[int]:
+    """The processes below a process, as far as the system tells."""
+    found, below = [], {parent}
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    grown = True
+    while grown:
+        new = {child for child, above in parents.items() if above in below} - below
+        below |= new
+        found += sorted(new)
+        grown = bool(new)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc, which says whose child a process is")
+def test_60_runs_on_two_workers_killed_at_50_moments_are_those_of_an_undisturbed_sweep(
+    tmp_path, record_property
+) -> None:
+    sizes = ",".join(str(size) for size in range(3, 18))
+    sweep = ["-m", f"model.grid_size={sizes}", "optimizer.lr=0.01,0.02", "strategy.reset_optimizer=true,false"]
+    sweep += ["seeds=2", "curriculum.peaks=2", "training.steps=300", "tracker=none", "jobs=2"]
+    sweep += ["training.checkpoint_seconds=0.05"]
+    train(*sweep, f"results={tmp_path / 'whole'}")
+    whole = records_of(tmp_path / "whole")
+    assert len(whole) == 60
+    broken = tmp_path / "broken"
+    command = [sys.executable, "-m", "scripts.train", *sweep, f"results={broken}"]
+    generator = np.random.default_rng(0)
+    kills, ends, done_at_kill = 0, {"parent": 0, "worker": 0}, []
+
+    def begun() -> int:
+        return len(list(broken.rglob("log.txt")))
+
+    def done() -> int:
+        return len(list(broken.rglob("record.json")))
+
+    while kills < 50:
+        before = done()
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        # every kill strikes a little further on in the sweep, at a random moment of what happens there
+        goal = min(max(before, int(60 * kills / 50)), 59)
+        deadline = time.monotonic() + 120
+        while (done() < goal or begun() <= goal) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.6 * float(generator.random()))
+        workers = [pid for pid in _workers(process.pid) if _is_worker(pid)]
+        victim = "worker" if workers and generator.random() < 0.5 else "parent"
+        if process.poll() is not None:
+            break
+        os.kill(int(generator.choice(workers)) if victim == "worker" else process.pid, signal.SIGKILL)
+        kills += 1
+        ends[victim] += 1
+        done_at_kill.append(done())
+        assert process.wait(timeout=120) != 0 or victim == "worker"
+        while _left(broken) and time.monotonic() < deadline + 120:
+            time.sleep(0.02)  # orphans save, and end
+    train(*sweep, f"results={broken}")
+    record_property("killed", f"{ends}, with {done_at_kill} runs done")
+    assert kills == 50, done_at_kill
+    found = records_of(broken)
+    assert found.keys() == whole.keys()
+    for name, record in whole.items():
+        compare(found[name], record)
+    left = {path.name for folder in (broken / "runs").glob("*-*") for path in folder.iterdir()}
+    assert left == {"config.yaml", "curves.npz", "log.txt", "model.pt", "record.json"}
+    assert {path.name for path in (broken / "runs").iterdir()} == {
+        path.name for path in (tmp_path / "whole" / "runs").iterdir()
+    }
+
+
+def _is_worker(pid: int) -> bool:
+    with suppress(OSError):
+        return b"loky" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def _left(results: Path) -> list[Path]:
+    return [folder for folder in (results / "runs").glob("*-*") if is_locked(folder)]
