@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 PHASES = ("data", "adaptation", "forward", "backward", "optimizer", "evaluation", "records", "trackers", "the rest")
 """In the order in which they are shown; "optimizer" is all of a step that is none of those before it."""
 
-_WHOLE = ("evaluation", "records", "trackers")
+_WHOLE = ("adaptation", "evaluation", "records", "trackers")
 """Phases whose parts are not told apart: a forward pass of an evaluation is evaluation."""
 
 _MARK = "phase: "

@@ -93,7 +93,9 @@ def plain(config: DictConfig) -> dict[str, Any]:
         raise ConfigError(str(error).splitlines()[0]) from None
     assert isinstance(resolved, dict)
     values = {str(key): value for key, value in resolved.items()}
-    put(values, (values.get("debug") or {}).get("settings") or {})
+    settings = OmegaConf.select(config, "debug.settings")
+    if isinstance(settings, DictConfig):  # whatever else it is, the check refuses
+        put(values, OmegaConf.to_container(settings, resolve=True))
     check_config(values)
     if isinstance(values["seeds"], int):
         check_seeds(values["seeds"])
