@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -49,13 +50,16 @@ def records_of(results: Path) -> dict[str, Record]:
     return {path.parent.name: read_record(path.parent) for path in results.rglob("record.json")}
 
 
-def assert_same(found: Path, expected: Path) -> None:
-    """Two results folders hold the same runs, to the bit, and tables with the same names in the same order."""
+def assert_same(found: Path, expected: Path, *, named: bool = True) -> None:
+    """Two results folders hold the same runs, to the bit, and tables with the same names in the same order.
+
+    Where runs were trained by other commands, their own names, which say what varied in those, may differ.
+    """
     ours, theirs = records_of(found), records_of(expected)
     assert ours.keys() == theirs.keys()
     for name, record in theirs.items():
-        compare(ours[name], record)
-        assert ours[name].name == record.name
+        own = {} if named else {"name": record.fields["name"]}
+        compare(replace(ours[name], fields={**ours[name].fields, **own}), record)
         left = {path.name for path in ours[name].folder.iterdir()}
         assert left == {"config.yaml", "curves.npz", "log.txt", "model.pt", "record.json"}
     tables = [(place / "runs" / "table.csv").read_text(encoding="utf-8").splitlines() for place in (found, expected)]
@@ -363,3 +367,41 @@ def test_slurm_ends_a_job_by_its_time_and_the_next_goes_on(tmp_path, slurm) -> N
     assert any("stopped in task" in log and "going on from" in log for log in logs)
     train(*sweep, f"results={tmp_path / 'straight'}", "jobs=1")
     assert_same(tmp_path / "slurm-runs", tmp_path / "straight")
+
+
+def split_and_merge(tmp_path: Path, axis: str, parts: tuple[str, str], others: list[str]) -> tuple[Path, Path, str]:
+    """A sweep as one process trains it, and as two in folders of their own, brought together and asked for again."""
+    places = [tmp_path / "one", tmp_path / "two"]
+    machines = [
+        subprocess.Popen(
+            [sys.executable, "-m", "scripts.train", "-m", f"{axis}={part}", *others, f"results={place}", "jobs=1"],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for part, place in zip(parts, places, strict=True)
+    ]
+    assert [machine.wait(timeout=600) for machine in machines] == [0, 0]
+    whole = ["-m", f"{axis}={','.join(parts)}", *others]
+    train(*whole, f"results={tmp_path / 'whole'}", "jobs=1")
+    command = [sys.executable, "-m", "scripts.runs", "merge", *map(str, places), "--into", str(tmp_path / "merged")]
+    merged = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=True)
+    again = train(*whole, f"results={tmp_path / 'merged'}")
+    assert "to do" not in again  # nothing is trained any more
+    return tmp_path / "merged", tmp_path / "whole", merged.stdout
+
+
+def test_a_sweep_split_over_two_folders_and_merged_is_the_whole_one(tmp_path) -> None:
+    merged, whole, said = split_and_merge(tmp_path, "model.width", ("2", "3"), [*SWEEP[2:]])
+    assert said.splitlines()[-1] == f"4 runs brought into {merged}"
+    assert_same(merged, whole, named=False)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_60_runs_split_over_two_folders_and_merged_are_the_whole_sweep(tmp_path) -> None:
+    parts = ",".join(map(str, range(3, 18))), ",".join(map(str, range(18, 33)))
+    others = ["optimizer.lr=0.01,0.02", "seeds=2", "training.steps=20", "tracker=none"]
+    merged, whole, said = split_and_merge(tmp_path, "model.grid_size", parts, others)
+    assert said.splitlines()[-1] == f"60 runs brought into {merged}"
+    assert_same(merged, whole, named=False)
