@@ -1,6 +1,15 @@
 """What ends a session between two training steps, and not in the middle of one: signals, and limits of a run."""
 
-__all__ = ["PARENT", "LimitReachedError", "Limits", "StopSignals", "Stopped", "is_orphan", "leave_to_workers"]
+__all__ = [
+    "PARENT",
+    "LimitReachedError",
+    "Limits",
+    "StopSignals",
+    "Stopped",
+    "end_with_parent",
+    "is_orphan",
+    "leave_to_workers",
+]
 
 import os
 import signal
@@ -8,9 +17,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 PARENT = "KAN_CONTINUAL_PARENT"
 """Environment variable with the process whose workers end when it does."""
@@ -38,6 +48,24 @@ def is_orphan() -> bool:
     except PermissionError:
         pass
     return False
+
+
+@cache
+def end_with_parent() -> None:
+    """Ends this worker of a parallel sweep once its parent is gone, however that ended; a run is saved before.
+
+    A worker that waits for its next run would wait for ever: nobody tells it.
+    """
+    parent = _parent()
+    if parent is None or parent != os.getppid():
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent or StopSignals.entered:  # who is in a run hears of it there
+            time.sleep(0.5)
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=watch, name="end with parent", daemon=True).start()
 
 
 class Stopped(KeyboardInterrupt):
@@ -126,6 +154,9 @@ class StopSignals:
     which alone hears signals, nothing is changed.
     """
 
+    entered: ClassVar[int] = 0
+    """How many there are within which this process is."""
+
     def __init__(self) -> None:
         self._number: int | None = None
         self._before: dict[int, Any] = {}
@@ -135,6 +166,7 @@ class StopSignals:
             self._number = signal.SIGTERM  # it ended between two runs of this worker
 
     def __enter__(self) -> "StopSignals":
+        StopSignals.entered += 1
         if threading.current_thread() is threading.main_thread():
             heard = [*_SIGNALS, *(number for number in _PASSED_ON if callable(signal.getsignal(number)))]
             self._before = {number: signal.signal(number, self._note) for number in heard}
@@ -154,6 +186,7 @@ class StopSignals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        StopSignals.entered -= 1
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if self._number is not None and self._number in _PASSED_ON:

@@ -39,7 +39,7 @@ from continual.records.lock import is_locked
 from continual.records.record import is_done
 from continual.records.states import note_failure, run_state
 from continual.run import BusyError
-from continual.stopping import Stopped, is_orphan
+from continual.stopping import Stopped, end_with_parent, is_orphan
 from scripts.command import train_command
 from scripts.config.composed import check_places, entry_of, experiment_folder, plain
 from scripts.config.needs import A_PROCESS, available_memory
@@ -198,6 +198,7 @@ def set_threads(config: DictConfig) -> None:
 
 def one_of_many(config: DictConfig, number: int) -> None:
     """One run of a sweep; a run that another process is at is left to it: `finish_sweep` looks again."""
+    end_with_parent()
     _attempt(config, wait=False, number=number)
 
 
