@@ -253,6 +253,8 @@ class Training:
         observers: trackers, probes, progress lines; told of every evaluation, also of those before a resumption.
         checkpoint: what to write while running, and to go on from if it is there.
         stop: asked after each step for the signal that came, if any, see `continual.stopping`.
+        exceeded: asked after each step, and before the first of a session that goes on, which limit is exceeded, if
+            any, in words.
 
     Raises:
         ValueError: model and curriculum do not fit together.
@@ -269,6 +271,7 @@ class Training:
     observers: Sequence[Any] = ()
     checkpoint: Checkpoint | None = None
     stop: Callable[[], int | None] | None = None
+    exceeded: Callable[[], str | None] | None = None
 
     def __post_init__(self) -> None:
         for name in ("adaptations", "observers"):  # also of a generator

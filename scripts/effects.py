@@ -75,6 +75,9 @@ def _reason(key: str, values: Mapping[str, Any], parts: Parts) -> str:
         "strategy.reset_optimizer": (one_task, "there is one task only"),
         "strategy": (one_task, "there is one task only"),
     }
+    preset = values["debug"].get("settings", {}).get("training", {})
+    if key.startswith("training.") and key.partition(".")[2] in preset:
+        return "the debug preset sets it; debug.settings.training has what it sets"
     holds, reason = reasons.get(key, (False, ""))
     return reason if holds else ""
 

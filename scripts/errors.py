@@ -17,10 +17,22 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from continual.stopping import LimitReachedError
 from scripts.config.schema import ConfigError, nearest, settings
 from scripts.groups import composed, listed, options, overrides_of
 
-_GROUPS = ("model", "curriculum", "optimizer", "strategy", "adaptation", "penalty", "probe", "tracker", "experiment")
+_GROUPS = (
+    "model",
+    "curriculum",
+    "optimizer",
+    "strategy",
+    "adaptation",
+    "penalty",
+    "probe",
+    "tracker",
+    "debug",
+    "experiment",
+)
 
 
 def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
@@ -40,7 +52,7 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
 def _message(error: BaseException, arguments: Sequence[str]) -> str | None:
     if isinstance(error, ConfigError):
         return str(error)
-    if _is_unusable_file(error):
+    if _says_it_all(error):
         return str(error)
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename is not None else ""
@@ -62,7 +74,13 @@ def _message(error: BaseException, arguments: Sequence[str]) -> str | None:
         return "the run needs more memory than there is; take fewer seeds or a smaller model"
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _first_line(error)
+    if type(error).__module__.partition(".")[0] in _LAUNCHERS:
+        return f"a job ended before its work was done ({_first_line(error)}); the same command goes on"
     return None
+
+
+_LAUNCHERS = ("joblib", "ray", "submitit")
+"""Packages that run others' work, and tell of it when that, or its process, is gone."""
 
 
 @contextmanager
@@ -122,14 +140,19 @@ class _Steady:
             return otherwise
 
 
-def _is_unusable_file(error: BaseException) -> bool:
+def _says_it_all(error: BaseException) -> bool:
     """Asked once something has gone wrong: what knows the answer imports torch, which --help need not wait for."""
     from continual.records.files import UnusableFileError
+    from continual.run import OverfitError
 
-    return isinstance(error, UnusableFileError)
+    return isinstance(error, UnusableFileError | LimitReachedError | OverfitError)
 
 
-_EXTRAS = {"joblib": "pip install -e '.[parallel]'"}
+_EXTRAS = {
+    "joblib": "pip install -e '.[parallel]'",
+    **dict.fromkeys(("submitit_local", "submitit_slurm"), "pip install -e '.[slurm]'"),
+    "ray": "pip install -e '.[ray]'",
+}
 
 
 def _quoting(override: str) -> str:

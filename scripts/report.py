@@ -2,8 +2,10 @@
 
 __all__ = ["Report", "main"]
 
+import os
 import shlex
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from continual.stopping import leave_to_workers
+from continual.stopping import PARENT, leave_to_workers
 from scripts.errors import answered, explain, speak_anywhere
 
 _USAGE = """usage: python -m scripts.report FOLDER
@@ -28,16 +30,28 @@ class Report(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Checks every run of the sweep once, so that a mistake in the last is not found hours later."""
-        from scripts.sweeps import begin_sweep  # slow to import: the config was composed before
+        from scripts.clusters import Worker, is_cluster, is_shared, share  # slow to import: composed before
+        from scripts.sweeps import begin_sweep, sweep_of
 
         try:
-            lines = begin_sweep(config)
+            checked = begin_sweep(config)
         except Exception as error:  # Hydra would turn it into a warning and go on
             sys.exit(f"error: {explain(error, config.hydra.overrides.task) or traceback.format_exc()}")
-        for line in lines:
+        for line in checked.lines:
             print(line)
-        if not str(config.hydra.launcher._target_).endswith("BasicLauncher"):
+        if is_cluster(config):
+            os.environ.pop(PARENT, None)  # jobs go on without this process
+            leave_to_workers("left to the jobs of the cluster; the same command waits for them")
+        elif not str(config.hydra.launcher._target_).endswith("BasicLauncher"):
             leave_to_workers("interrupted; the same command goes on where this one stopped")
+        if checked.runs and is_shared(config):
+            worker = Worker(sweep_of(config), checked.runs, checked.jobs if checked.left else 0, time.time())
+            try:
+                share(config, worker)
+            except Exception as error:
+                sys.exit(f"error: {explain(error, ()) or traceback.format_exc()}")
+            self.on_multirun_end(config)
+            sys.exit(0)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Waits for what other processes are at, then draws figures, table and page; status 1 if a run failed."""

@@ -12,9 +12,9 @@ from omegaconf import DictConfig
 
 from continual.reports.structure import outcome
 from continual.reports.tables import text_table
-from continual.run import execute, save_summary
+from continual.run import save_summary
 from scripts.command import train_command
-from scripts.config.run import build_run
+from scripts.config.run import build_run, train_run
 from scripts.effects import chosen_keys, without_effect
 from scripts.errors import answered
 from scripts.sweeps import one_of_many, set_threads
@@ -33,7 +33,7 @@ def train_one(config: DictConfig) -> None:
         ready = replace(ready, info=replace(ready.info, command=command))
         for line in without_effect(ready.info.config, chosen_keys(hydra.overrides.task)):
             print(line)
-        record = execute(ready)
+        record = train_run(ready)
         became = outcome(record)
         parts = ["", text_table([record]), *([became, ""] if became else [""]), f"figure: {save_summary(record)}"]
         print("\n".join(parts))

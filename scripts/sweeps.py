@@ -1,15 +1,27 @@
 """Runs of a sweep: all checked before the first one starts, each kept from ending the others, and none left over."""
 
-__all__ = ["SWEEP", "begin_sweep", "check_sweep", "finish_sweep", "one_of_many", "set_threads", "sweep_of"]
+__all__ = [
+    "SWEEP",
+    "CheckedSweep",
+    "begin_sweep",
+    "check_sweep",
+    "finish_sweep",
+    "one_of_many",
+    "set_threads",
+    "sweep_of",
+    "train_listed",
+]
 
+import math
 import os
 import sys
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from hydra import compose
@@ -26,19 +38,31 @@ from continual.records.listing import Entry, add_entry, begin_list, read_list
 from continual.records.lock import is_locked
 from continual.records.record import is_done
 from continual.records.states import note_failure, run_state
-from continual.run import BusyError, execute
-from continual.stopping import Stopped, is_orphan
+from continual.run import BusyError
+from continual.stopping import Stopped, end_with_parent, is_orphan
 from scripts.command import train_command
 from scripts.config.composed import check_places, entry_of, experiment_folder, plain
 from scripts.config.needs import A_PROCESS, available_memory
 from scripts.config.parts import try_parts
-from scripts.config.run import build_run
+from scripts.config.run import build_run, train_run
 from scripts.config.schema import MOST_THREADS, ConfigError
 from scripts.effects import chosen_keys, without_effect
 from scripts.errors import explain
 from scripts.forecast import Forecast
 
-_OF_THE_SWEEP = ("experiment_name", "jobs", "name", "results", "report", "hydra", "tracker", "threads", "rerun")
+_OF_THE_SWEEP = (
+    "experiment_name",
+    "jobs",
+    "limits",
+    "debug",
+    "name",
+    "results",
+    "report",
+    "hydra",
+    "tracker",
+    "threads",
+    "rerun",
+)
 
 SWEEP = "KAN_CONTINUAL_SWEEP"
 """Environment variable that names the running sweep to those of its runs that other processes train."""
@@ -53,14 +77,25 @@ def sweep_of(config: DictConfig) -> str:
     return " ".join([*swept, "|", *config.hydra.overrides.task])
 
 
-def check_sweep(config: DictConfig) -> tuple[list[Entry], list[str], int]:
+class CheckedSweep(NamedTuple):
+    """What is known of a sweep before its first run."""
+
+    entries: list[Entry]
+    """The runs that were looked at, as the sweep lists them."""
+    lines: list[str]
+    """To be said: settings that change nothing, and what the runs will take."""
+    jobs: int
+    """Runs at a time."""
+    runs: list[list[str]]
+    """The command line of each run alone; none where a sweeper chooses its runs as it goes."""
+    left: int
+    """Runs that are to be trained."""
+
+
+def check_sweep(config: DictConfig) -> CheckedSweep:
     """Composes each run and builds it, for one seed, of a basic sweep; other sweepers choose their runs as they go.
 
     Of `MANY` runs or more, only so many that every value of every axis has been in one.
-
-    Returns:
-        The runs that were looked at, as the sweep lists them; lines to say: settings that change nothing, and what the
-        runs will take; and how many runs at a time there are to be.
 
     Raises:
         ConfigError: what is wrong with a run, and which one it is.
@@ -71,7 +106,7 @@ def check_sweep(config: DictConfig) -> tuple[list[Entry], list[str], int]:
             "hydra.sweep.dir follows from the results' place: set results=… and experiment_name=… instead"
         )
     if not str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
-        return [], [], config.jobs if isinstance(config.jobs, int) else 1
+        return CheckedSweep([], [], config.jobs if isinstance(config.jobs, int) else 1, [], 0)
     swept = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # which glob() looks options up in
     overrides = parser.parse_overrides([*swept, *config.hydra.overrides.task])
@@ -118,21 +153,28 @@ def check_sweep(config: DictConfig) -> tuple[list[Entry], list[str], int]:
         if count > 1
     ]
     at_a_time = _jobs(config, forecast)
-    return entries, [line for line in (*lines, forecast.sentence(at_a_time)) if line], at_a_time
+    lines = [line for line in (*lines, forecast.sentence(at_a_time)) if line]
+    return CheckedSweep(entries, lines, at_a_time, [list(job) for job in jobs], forecast.left)
 
 
 _WORTH = 20.0
 """Seconds of training from which a sweep is spread by itself: a process takes three of a core's to import torch."""
 
 
+_A_JOB = 600.0
+"""Seconds of training for which a job of Slurm is worth its wait in the queue."""
+
+
 def _jobs(config: DictConfig, forecast: Forecast) -> int:
     """How many runs at a time: as told, or one for each core that has memory, on the CPU, where it pays."""
-    wanted = config.jobs
+    wanted, launcher = config.jobs, str(config.hydra.launcher._target_).rpartition(".")[2]
     if wanted != "auto":
         return max(min(int(wanted), forecast.left), 1)
+    if launcher == "SlurmLauncher":
+        return max(min(math.ceil(forecast.seconds / _A_JOB), forecast.left), 1)
     if config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available()):
         return 1
-    if forecast.seconds < _WORTH or not str(config.hydra.launcher._target_).endswith("BasicLauncher"):
+    if launcher != "LocalLauncher" and (forecast.seconds < _WORTH or launcher != "BasicLauncher"):
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = available_memory()
@@ -156,23 +198,21 @@ def set_threads(config: DictConfig) -> None:
 
 def one_of_many(config: DictConfig, number: int) -> None:
     """One run of a sweep; a run that another process is at is left to it: `finish_sweep` looks again."""
+    end_with_parent()
     _attempt(config, wait=False, number=number)
 
 
-def begin_sweep(config: DictConfig) -> list[str]:
+def begin_sweep(config: DictConfig) -> CheckedSweep:
     """Checks a sweep, lists its runs, and tells them which sweep they belong to.
-
-    Returns:
-        Lines to say, see `check_sweep`.
 
     Raises:
         ConfigError: see `check_sweep`.
     """
-    entries, lines, jobs = check_sweep(config)
-    _spread(config, jobs)
-    begin_list(experiment_folder(config), sweep_of(config), entries)
+    checked = check_sweep(config)
+    _spread(config, checked.jobs)
+    begin_list(experiment_folder(config), sweep_of(config), checked.entries)
     os.environ[SWEEP] = sweep_of(config)
-    return lines
+    return checked
 
 
 def finish_sweep(config: DictConfig) -> bool:
@@ -187,23 +227,38 @@ def finish_sweep(config: DictConfig) -> bool:
         folder = experiment / entry.folder
         if run_state(folder) in ("done", "failed") and not is_locked(folder):  # a finished one may be trained again
             continue
-        before: Any = HydraConfig.instance().cfg
-        try:
-            alone = compose("train", overrides=list(entry.overrides), return_hydra_config=True)
-            HydraConfig.instance().set_config(alone)
-            _attempt(alone, wait=True)
-        finally:
-            HydraConfig.instance().cfg = before
+        train_listed(entry.overrides, wait=True)
     return all(run_state(experiment / entry.folder) == "done" for entry in read_list(experiment))
 
 
-def _attempt(config: DictConfig, *, wait: bool, number: int | None = None) -> None:
+def train_listed(
+    overrides: Sequence[str], *, wait: bool, number: int | None = None, began: float | None = None
+) -> None:
+    """Trains a run that Hydra has not composed.
+
+    Args:
+        overrides: its command line alone.
+        wait: see `one_of_many`, which does not.
+        number: its place in the sweep, if that does not list it yet.
+        began: when the sweep did that wants it trained again, if it is not this process's.
+    """
+    before: Any = HydraConfig.instance().cfg
+    try:
+        alone = compose("train", overrides=list(overrides), return_hydra_config=True)
+        HydraConfig.instance().set_config(alone)
+        _attempt(alone, wait=wait, number=number, began=began)
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def _attempt(config: DictConfig, *, wait: bool, number: int | None = None, began: float | None = None) -> None:
     """Builds and trains a run. Whatever it fails with is said in a line, kept in its folder, and ends no other run.
 
     Args:
         config: of the run.
         wait: whether to wait for another process that has it.
         number: its place in the sweep, whose list it is added to; None where the list has it.
+        began: see `train_listed`.
     """
     set_threads(config)
     experiment = experiment_folder(config)
@@ -217,7 +272,8 @@ def _attempt(config: DictConfig, *, wait: bool, number: int | None = None) -> No
         names = {listed.folder: listed.name for listed in read_list(experiment)}
         name = names.get(entry.folder) or ready.info.name  # by what varies in this sweep
         info = replace(ready.info, name=name, command=train_command(entry.overrides, sweep=False))
-        execute(replace(ready, info=info), wait=wait)
+        again = ready.again if began is None or ready.again is None else began
+        train_run(replace(ready, info=info, again=again), wait=wait)
     except BusyError as error:
         print(f"left for now: {error}", file=sys.stderr)
     except Stopped as error:

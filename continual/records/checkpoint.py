@@ -46,9 +46,16 @@ class Checkpoint:
         self._own = dict(own or {})
         self._same_code = same_code
 
+    def seconds(self) -> float:
+        """Wall-clock seconds of all sessions so far."""
+        return sum(session["seconds"] for session in self._earlier) + self._now()
+
     def sessions(self) -> list[dict[str, Any]]:
         """What each session ran with, `versions` and `code`, and its wall-clock `seconds`; the present one last."""
-        return [*self._earlier, {**self._present(), "seconds": time.perf_counter() - self._began - self._aside()}]
+        return [*self._earlier, {**self._present(), "seconds": self._now()}]
+
+    def _now(self) -> float:
+        return time.perf_counter() - self._began - self._aside()
 
     def code(self) -> dict[str, Any]:
         """The code of the present session: `code_version`, and as `own` what is not this project's."""

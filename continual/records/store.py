@@ -102,7 +102,9 @@ class StoredRun:
             "state": self.state,
             "folder": str(self.folder),
         }
-        if record is not None:
+        if record is None:  # no setting whose key ends so stands for it
+            found |= dict.fromkeys(("family", "parameters", "flops", "seconds", "diverged", *METRICS))
+        else:
             found |= {
                 "family": record.family,
                 "parameters": record.trainable_parameters,

@@ -17,7 +17,7 @@ from continual.records.versions import code_differences, code_version
 from continual.run.logs import log_file
 from continual.run.outcome import finish, pictures, say_result, write_config
 from continual.run.ready import Run
-from continual.stopping import StopSignals
+from continual.stopping import LimitReachedError, StopSignals
 from continual.trackers.progress import Progress
 from continual.trackers.tracker import Clocked
 from continual.training.history import History
@@ -39,6 +39,7 @@ def execute(run: Run, *, wait: bool = True) -> Record:
     Raises:
         BusyError: another process has it, and `wait` is False.
         Stopped: SIGINT or SIGTERM came; the checkpoint holds the last step.
+        LimitReachedError: it has taken more than its limits allow; the same. It counts as failed.
         OSError: a file can't be written; what was saved before is still there.
         UnknownFormatError: the record is of another version.
     """
@@ -150,8 +151,9 @@ def _train_and_record(run: Run) -> Record:
         except BaseException as error:
             tracker.abort()
             if isinstance(error, Exception):
+                why = str(error) if isinstance(error, LimitReachedError) else f"{type(error).__name__}: {error}"
                 with suppress(OSError):  # the disk may be what failed
-                    note_failure(folder, f"{type(error).__name__}: {error}")
+                    note_failure(folder, why)
             raise
         say_result(record)
         checkpoint.remove()
@@ -161,6 +163,6 @@ def _train_and_record(run: Run) -> Record:
 def _train(run: Run, checkpoint: Checkpoint, stop: StopSignals, tracker: Clocked) -> History:
     training = run.training
     with Progress(run.info.name, len(training.curriculum), training.settings.steps) as progress:
-        return train(
-            replace(training, observers=[*training.observers, tracker, progress], checkpoint=checkpoint, stop=stop)
-        )
+        exceeded = run.limits.watch(checkpoint.seconds)
+        observers = [*training.observers, tracker, progress]
+        return train(replace(training, observers=observers, checkpoint=checkpoint, stop=stop, exceeded=exceeded))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from continual.extension import Training
+from continual.stopping import Limits
 from continual.trackers.tracker import RunInfo, Tracker
 
 
@@ -22,6 +23,7 @@ class Run:
         sweep: the values of this run along the axes of its experiment's sweep.
         own_sources: hashes of the code that it is built from and that is not this project's, see
             `continual.records.versions`.
+        limits: what it may take, at most.
         again: train it again if its record is older than this time in seconds since the epoch; None to keep any record.
         tuned: how settings were chosen before the run, for its record; None where none were.
     """
@@ -32,4 +34,5 @@ class Run:
     sweep: Mapping[str, Any]
     own_sources: Mapping[str, str] = field(default_factory=dict)
     again: float | None = None
+    limits: Limits = field(default_factory=Limits)
     tuned: Mapping[str, Any] | None = None

@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from continual.extension import Moment, Training
 from continual.models import parameter_counts, some_of, trainable
 from continual.optimizers.making import make_optimizer
-from continual.stopping import Stopped
+from continual.stopping import LimitReachedError, Stopped
 from continual.training.evaluation import Evaluator
 from continual.training.history import History
 from continual.training.hooks import Hooks
@@ -53,6 +53,7 @@ def train(training: Training) -> History:
     Raises:
         ValueError: an extension that can't work, or see `make_optimizer`.
         Stopped: a signal came; the checkpoint holds the last step.
+        LimitReachedError: a limit is exceeded; the same.
     """
     training.check()
     loop = _Loop(training)
@@ -66,7 +67,7 @@ class _Loop:
     def __init__(self, training: Training) -> None:
         self.training = training
         self.model, self.curriculum, self.settings = training.model, training.curriculum, training.settings
-        self.checkpoint, self.stop = training.checkpoint, training.stop
+        self.checkpoint = training.checkpoint
         self.hooks = Hooks(training)
         self.evaluator = Evaluator(training.curriculum, split=training.settings.evaluate_on)
         self.stream = training.curriculum.stream
@@ -82,6 +83,8 @@ class _Loop:
         state = self.checkpoint.load() if self.checkpoint is not None else None
         if state is not None:
             self.load(state)
+            if self.task < len(self.curriculum) and (exceeded := self.exceeded()) is not None:
+                raise exceeded
         else:
             nothing = np.full(self.model.members, np.nan)
             self.evaluate(-1, nothing)
@@ -91,9 +94,8 @@ class _Loop:
             self.task, self.step = self.task + 1, 0
             self.heard.clear()
             self.save()
-            signalled = self.stop() if self.stop is not None else None
-            if signalled is not None and self.task < len(self.curriculum):
-                self.leave(signalled)
+            if self.task < len(self.curriculum) and (end := self.end()) is not None:
+                self.leave(end)
         if self.training.adaptations and not self.history.events:
             log.warning("no adaptation found anything to do")
 
@@ -189,14 +191,14 @@ class _Loop:
             if ends or self.step % self.settings.evaluate_every == 0:
                 self.history.alive = finite.cpu().numpy()
                 self.evaluate(self.task, losses.double().cpu().numpy())
-            signalled = self.stop() if self.stop is not None else None
-            # the end of a task is saved when its row is there
-            due = signalled is not None or time.monotonic() - self.saved > self.settings.checkpoint_seconds
-            if due and not ends:
+            if ends:  # which is saved when its row is there
+                continue
+            end = self.end()
+            if end is not None or time.monotonic() - self.saved > self.settings.checkpoint_seconds:
                 self.history.alive = finite.cpu().numpy()
                 self.save()
-                if signalled is not None:
-                    self.leave(signalled)
+                if end is not None:
+                    self.leave(end)
         self.history.boundaries.append((self.task + 1) * self.settings.steps)
         self.end_row(self.task + 1)
 
@@ -248,10 +250,23 @@ class _Loop:
         self.checkpoint.save(state)
         self.saved = time.monotonic()
 
-    def leave(self, signalled: int) -> None:
-        """Ends the session after a signal."""
+    def end(self) -> Stopped | LimitReachedError | None:
+        """Why the session is to end here, if it is."""
+        signalled = self.training.stop() if self.training.stop is not None else None
+        return self.exceeded() if signalled is None else Stopped(signalled)
+
+    def exceeded(self) -> LimitReachedError | None:
+        """The limit that was exceeded by now, if one was."""
+        which = self.training.exceeded() if self.training.exceeded is not None else None
+        if which is None:
+            return None
+        where = f"task {self.task + 1} after step {self.step}"
+        return LimitReachedError(f"{which} in {where}; with a higher limit it goes on from there")
+
+    def leave(self, end: Stopped | LimitReachedError) -> None:
+        """Ends the session, once all is saved."""
         log.info("stopped in task %d after step %d", self.task + 1, self.step)
-        raise Stopped(signalled)
+        raise end
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Goes on from the state of a checkpoint, and tells those that have no state of their own what they missed."""

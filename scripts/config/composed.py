@@ -7,6 +7,7 @@ __all__ = [
     "folder_name",
     "label",
     "plain",
+    "put",
     "shortest",
     "swept_values",
 ]
@@ -28,6 +29,9 @@ from scripts.config.schema import ConfigError, check_config
 from scripts.config.tuning import check_tune
 from scripts.groups import without_hydra
 from tasks.functions import target_function
+
+_OF_THE_COMMAND = ("debug", "experiment", "jobs", "limits", "tracker", "results", "report", "sweep", "rerun", "tune")
+"""How keys begin that are no axes of a sweep, and no part of a run's name."""
 
 
 def _kan_shape(function: str) -> list[int]:
@@ -65,6 +69,9 @@ def plain(config: DictConfig) -> dict[str, Any]:
         raise ConfigError(str(error).splitlines()[0]) from None
     assert isinstance(resolved, dict)
     values = {str(key): value for key, value in resolved.items()}
+    settings = OmegaConf.select(config, "debug.settings")
+    if isinstance(settings, DictConfig):  # whatever else it is, the check refuses
+        put(values, OmegaConf.to_container(settings, resolve=True))
     check_config(values)
     if isinstance(values["seeds"], int):
         check_seeds(values["seeds"])
@@ -73,6 +80,25 @@ def plain(config: DictConfig) -> dict[str, Any]:
     if values["device"] == "auto":
         values["device"] = "cuda" if torch.cuda.is_available() else "cpu"
     return values
+
+
+def put(values: Any, settings: Any) -> None:
+    """Puts settings in place of those of a config that are there and in use; a number keeps so many of a list.
+
+    Example:
+        >>> values = {"seeds": 10, "optimizer": {"lr": 0.1}, "adaptation": {"grid_schedule": {"sizes": [3, 5, 9]}}}
+        >>> put(values, {"seeds": 2, "optimizer": {"max_iter": 3}, "adaptation": {"grid_schedule": {"sizes": 2}}})
+        >>> values
+        {'seeds': 2, 'optimizer': {'lr': 0.1}, 'adaptation': {'grid_schedule': {'sizes': [3, 5]}}}
+    """
+    for key, setting in settings.items():
+        value = values.get(key)
+        if isinstance(value, dict) and isinstance(setting, dict):
+            put(value, setting)
+        elif isinstance(value, list) and isinstance(setting, int):
+            values[key] = value[:setting]
+        elif value is not None and not isinstance(value, dict):
+            values[key] = setting
 
 
 def experiment_folder(config: DictConfig) -> Path:
@@ -85,7 +111,7 @@ def swept_values(hydra: Any) -> dict[str, Any]:
     chosen = {}
     for override in hydra.overrides.task:
         key, _, text = override.lstrip("+").partition("=")
-        if not key.startswith(("experiment", "jobs", "tracker", "results", "report", "sweep", "rerun", "tune")):
+        if not key.startswith(_OF_THE_COMMAND):
             try:
                 value = OmegaConf.from_dotlist([f"value={text}"]).value  # read as YAML, as Hydra does
             except (YAMLError, OmegaConfBaseException):  # or nearly so: a lone * or @ is a string to Hydra

@@ -8,7 +8,18 @@ from typing import Any
 
 _NO_VALUE = object()
 
-WITHOUT_EFFECT = ("experiment_name", "jobs", "name", "report", "rerun", "results", "sweep", "tracker", "values")
+WITHOUT_EFFECT = (
+    "experiment_name",
+    "jobs",
+    "limits",
+    "name",
+    "report",
+    "rerun",
+    "results",
+    "sweep",
+    "tracker",
+    "values",
+)
 """Keys that can't change a run's result, and so are not part of its identity."""
 
 _KNOWN_AS = {
@@ -55,6 +66,8 @@ def identity(values: dict[str, Any]) -> str:
         for key, value in values["training"].items()
         if key != "checkpoint_seconds" and _NEUTRAL["training"].get(key, _NO_VALUE) != value
     }
+    if not relevant.get("debug"):
+        relevant.pop("debug", None)
     if not any(values.get("probe", {}).values()):  # what measures nothing makes no run a new one
         relevant.pop("probe", None)
     tune = relevant.pop("tune", None)

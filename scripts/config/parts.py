@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from continual.extension import Settings, Training
 from continual.models import StackedModel, trainable
 from continual.optimizers.making import check_members, make_optimizer
+from continual.stopping import Limits
 from continual.trackers.tracker import Tracker
 from continual.training.stepping import TrainingStep
 from scripts.config.needs import Needs, check_sizes, guarded, needs_of, shown_bytes, vast
@@ -29,6 +30,7 @@ class Parts:
     training: Training
     tracker: Tracker
     needs: Needs
+    limits: Limits
 
 
 def try_parts(values: dict[str, Any]) -> Parts:
@@ -63,6 +65,8 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
     device = torch.device(values["device"])
     try:
         curriculum = _partial(values["curriculum"])(generators_from(seeds, "data")).to(dtype, device)
+        if values["debug"].get("curriculum"):
+            curriculum = _partial(values["debug"]["curriculum"])(curriculum)
         model: StackedModel = _partial(values["model"])(
             in_features=curriculum.in_features,
             out_features=curriculum.out_features,
@@ -71,7 +75,7 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
             dtype=dtype,
             device=device,
         )
-        settings = Settings(**values["training"])
+        settings, limits = Settings(**values["training"]), Limits(**values["limits"])
         adaptations = [instantiate(node) for node in values["adaptation"].values() if node]
         if not any(adaptation.widens for adaptation in adaptations):
             _check_range(model, curriculum.input_range)
@@ -105,7 +109,7 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
         output = model(curriculum.tasks[0].train_inputs[:, :1])
         torch.autograd.grad(output.sum(), trainable(model), allow_unused=True)
         _check_losses(model, curriculum)
-        return Parts(training, instantiate(values["tracker"]), needs)
+        return Parts(training, instantiate(values["tracker"]), needs, limits)
     except ConfigError:
         raise
     except (ValueError, TypeError, ArithmeticError, InstantiationException, MemoryError, RuntimeError) as error:

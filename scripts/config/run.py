@@ -1,17 +1,18 @@
 """From a config that Hydra composed to a run that is ready to start."""
 
-__all__ = ["build_run"]
+__all__ = ["build_run", "train_run"]
 
 import time
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from continual.models import parameter_counts
-from continual.records.record import is_done
+from continual.records.record import Record, is_done
 from continual.records.versions import own_sources
-from continual.run import Run
+from continual.run import Run, execute
 from continual.trackers.tracker import RunInfo
 from scripts.config.composed import (
     check_places,
@@ -69,5 +70,16 @@ def build_run(config: DictConfig) -> Run:
         swept,
         own_sources(named_code({key: value for key, value in values.items() if key not in WITHOUT_EFFECT})),
         _BEGAN if values["rerun"] else None,
+        parts.limits,
         tuned,
     )
+
+
+def train_run(run: Run, *, wait: bool = True) -> Record:
+    """Trains a run, or finds its record: `execute`, or what a debug preset has in its place.
+
+    Raises:
+        Exception: see `execute`.
+    """
+    runner = run.info.config["debug"].get("runner")
+    return (instantiate({**runner, "_partial_": True}) if runner else execute)(run, wait=wait)

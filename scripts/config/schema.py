@@ -58,6 +58,17 @@ class _Training(_Strict):
     evaluate_on: Split
 
 
+class _Limits(_Strict):
+    seconds: PositiveFloat | None
+    memory: PositiveFloat | None
+
+
+class _Debug(_Strict):
+    settings: dict[str, Any] = Field(default_factory=dict)
+    curriculum: Node | None = None
+    runner: Node | None = None
+
+
 class _Report(_Strict):
     title: str | None
     figures: dict[str, Node | None]  # null leaves one of the defaults out
@@ -85,6 +96,7 @@ class _Root(_Strict):
     values: dict[str, Any]
     training: _Training
     tune: _Tune | None = None  # runs from before there was tuning have none
+    limits: _Limits
     report: _Report
     model: Node
     curriculum: Node
@@ -94,7 +106,16 @@ class _Root(_Strict):
     penalty: Node
     probe: dict[str, Node | None] = {}  # runs from before there were probes have none
     tracker: Node
+    debug: _Debug
 
+
+_PARTS: Mapping[str, type[BaseModel]] = {
+    "training": _Training,
+    "tune": _Tune,
+    "limits": _Limits,
+    "report": _Report,
+    "debug": _Debug,
+}
 
 _BUILT_IN = {"in_features", "out_features", "members", "generators", "dtype", "device"}
 _GIVEN: Mapping[str, set[str]] = {
@@ -149,6 +170,9 @@ def check_config(config: Node) -> None:
             _check_node(node, f"probe.{name}", set())
     if config["penalty"]:
         _check_node(config["penalty"], "penalty", _ON_A_MODEL)
+    for name, given in (("curriculum", {"curriculum"}), ("runner", {"run", "wait"})):
+        if config["debug"].get(name) is not None:
+            _check_node(config["debug"][name], f"debug.{name}", given)
     for name, node in config["report"]["figures"].items():
         if node is not None:
             _check_node(node, f"report.figures.{name}", {"records"})
@@ -179,8 +203,7 @@ def _root_message(error: ValidationError, config: Node) -> str:
     *parents, key = [str(part) for part in first["loc"]]
     path = ".".join([*parents, key])
     if first["type"] == "extra_forbidden":
-        parts: dict[str, type[BaseModel]] = {"training": _Training, "report": _Report, "tune": _Tune}
-        fields = parts.get(".".join(parents), _Root).model_fields
+        fields = _PARTS.get(".".join(parents), _Root).model_fields
         return f"{path} is not a config key; {nearest(key, fields)}"
     if first["type"] == "missing":
         return f"{path} is missing"

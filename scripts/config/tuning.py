@@ -152,7 +152,7 @@ def _trial(values: Mapping[str, Any], settings: Mapping[str, Any], model: str, e
     )
     code = own_sources(named_code({key: value for key, value in config.items() if key not in WITHOUT_EFFECT}))
     with _hushed():
-        return execute(Run(info, parts.training, Tracker(), dict(settings), code))
+        return execute(Run(info, parts.training, Tracker(), dict(settings), code, limits=parts.limits))
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def _list(options: argparse.Namespace) -> int:
     runs = _chosen(options)
     columns = options.columns.split(",") if options.columns else list(_SHOWN)
     for key in columns:
-        if key != "problem":
+        if options.columns and key != "problem":  # where nothing is done yet, nobody has the others
             check_known(runs, key)
     if options.sort:
         check_known(runs, options.sort)

@@ -1,6 +1,7 @@
 """Sweeps: names and places belong to the command that asks, one failure ends no other run, processes share the work."""
 
 import json
+import os
 import shlex
 import shutil
 import signal
@@ -8,10 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -22,6 +25,7 @@ from continual.records.files import UnusableFileError
 from continual.records.listing import Entry, add_entry, begin_list, read_list, read_sweep
 from continual.records.lock import is_locked
 from continual.records.record import Record, read_record
+from continual.records.store import find_runs
 from scripts.command import completed, train_command
 from scripts.config.composed import plain, shortest
 from scripts.config.identity import identity
@@ -371,6 +375,25 @@ def test_a_failed_run_ends_no_other_and_is_told_with_its_command(tmp_path) -> No
     assert len(read_sweep(place)[0]) == 3
 
 
+def test_runs_that_exceed_a_limit_end_no_other_and_go_on_where_it_is_raised(tmp_path) -> None:
+    sweep = ["-m", "model.grid_size=5,6", *SHORT]
+    train(*sweep, f"results={tmp_path / 'straight'}", "jobs=1")
+    said = train(*sweep, f"results={tmp_path / 'limited'}", "limits.seconds=1e-9", code=1)
+    assert said.count("failed: limits.seconds=1e-09: it has taken ") == 2
+    assert "limits.seconds=1e-09" in said.partition("only that: ")[2].splitlines()[0]  # as it was asked
+    listed = next(find_runs([tmp_path / "limited"]))
+    assert listed.state == "failed"
+    assert listed.value("seconds") is None  # not the limit
+    train(*sweep, f"results={tmp_path / 'limited'}", "limits.seconds=1e9", "limits.memory=1e15")
+    straight, limited = records_of(tmp_path / "straight"), records_of(tmp_path / "limited")
+    assert straight.keys() == limited.keys()  # limits are no part of what a run is
+    for name, record in straight.items():
+        compare(limited[name], record)
+    assert {"kan, grid_size=5", "kan, grid_size=6"} == {record.name for record in limited.values()}
+    with initialize_config_module("conf", version_base="1.3"), pytest.raises(ConfigError, match=r"limits\.memory"):
+        plain(compose("train", ["limits.memory=-1"]))
+
+
 def test_two_processes_on_one_sweep_share_its_runs(tmp_path) -> None:
     arguments = ["-m", "model.grid_size=3,4,5,6,7,8", "seeds=2", "training.steps=150", "tracker=none"]
     train(*arguments, f"results={tmp_path / 'alone'}")
@@ -495,3 +518,89 @@ def test_how_many_runs_at_a_time(monkeypatch, settings, forecast, expected) -> N
 )
 def test_a_number_of_jobs_that_is_none(tmp_path, argument, expected) -> None:
     assert expected in train("-m", "model.grid_size=5,6", argument, *SHORT, f"results={tmp_path}", code=1)
+
+
+def _workers(parent: int) -> list[int]:
+    """The processes below a process, as far as the system tells."""
+    found, below = [], {parent}
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    grown = True
+    while grown:
+        new = {child for child, above in parents.items() if above in below} - below
+        below |= new
+        found += sorted(new)
+        grown = bool(new)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc, which says whose child a process is")
+def test_60_runs_on_two_workers_killed_at_50_moments_are_those_of_an_undisturbed_sweep(
+    tmp_path, record_property
+) -> None:
+    sizes = ",".join(str(size) for size in range(3, 18))
+    sweep = ["-m", f"model.grid_size={sizes}", "optimizer.lr=0.01,0.02", "strategy.reset_optimizer=true,false"]
+    sweep += ["seeds=2", "curriculum.peaks=2", "training.steps=300", "tracker=none", "jobs=2"]
+    sweep += ["training.checkpoint_seconds=0.05"]
+    train(*sweep, f"results={tmp_path / 'whole'}")
+    whole = records_of(tmp_path / "whole")
+    assert len(whole) == 60
+    broken = tmp_path / "broken"
+    command = [sys.executable, "-m", "scripts.train", *sweep, f"results={broken}"]
+    generator = np.random.default_rng(0)
+    kills, ends, done_at_kill = 0, {"parent": 0, "worker": 0}, []
+
+    def begun() -> int:
+        return len(list(broken.rglob("log.txt")))
+
+    def done() -> int:
+        return len(list(broken.rglob("record.json")))
+
+    while kills < 50:
+        before = done()
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        # every kill strikes a little further on in the sweep, at a random moment of what happens there
+        goal = min(max(before, int(60 * kills / 50)), 59)
+        deadline = time.monotonic() + 120
+        while (done() < goal or begun() <= goal) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.6 * float(generator.random()))
+        workers = [pid for pid in _workers(process.pid) if _is_worker(pid)]
+        victim = "worker" if workers and generator.random() < 0.5 else "parent"
+        if process.poll() is not None:
+            break
+        os.kill(int(generator.choice(workers)) if victim == "worker" else process.pid, signal.SIGKILL)
+        kills += 1
+        ends[victim] += 1
+        done_at_kill.append(done())
+        assert process.wait(timeout=120) != 0
+        orphans = set(workers)
+        while orphans and time.monotonic() < deadline + 120:
+            orphans = {pid for pid in orphans if _is_worker(pid)}
+            time.sleep(0.02)  # they save what they are at, and end
+        assert not orphans
+        assert not [folder for folder in (broken / "runs").glob("*-*") if is_locked(folder)]
+    train(*sweep, f"results={broken}")
+    record_property("killed", f"{ends}, with {done_at_kill} runs done")
+    assert kills == 50, done_at_kill
+    found = records_of(broken)
+    assert found.keys() == whole.keys()
+    for name, record in whole.items():
+        compare(found[name], record)
+    left = {path.name for folder in (broken / "runs").glob("*-*") for path in folder.iterdir()}
+    assert left == {"config.yaml", "curves.npz", "log.txt", "model.pt", "record.json"}
+    assert {path.name for path in (broken / "runs").iterdir()} == {
+        path.name for path in (tmp_path / "whole" / "runs").iterdir()
+    }
+
+
+def _is_worker(pid: int) -> bool:
+    with suppress(OSError):
+        return b"popen_loky_posix" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
