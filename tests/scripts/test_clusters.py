@@ -351,7 +351,7 @@ def test_slurm_ends_a_job_by_its_time_and_the_next_goes_on(tmp_path, slurm) -> N
         "optimizer=lbfgs",
         "training.checkpoint_seconds=1000",
     ]
-    sweep += ["training.steps=40", "training.evaluate_every=20", "optimizer.max_iter=150"]
+    sweep += ["training.steps=200", "training.evaluate_every=100", "optimizer.max_iter=150"]
     short = ["hydra/launcher=slurm", "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=40", "jobs=2"]
     done = subprocess.run(
         [sys.executable, "-m", "scripts.train", *sweep, f"results={tmp_path / 'slurm-runs'}", *short],
