@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from continual.figures.parts.panels import label_panel, panel_sheet, series_entry, spread_line
-from continual.figures.parts.style import GREY, message, model_styles, styled
+from continual.figures.parts.scales import metric_scale
+from continual.figures.parts.style import GREY, looks, message, model_styles, styled
 from continual.metrics import METRICS, summarize
 from continual.records.record import Record
 from continual.reports.correlation import probe_values, rank_correlation
@@ -30,14 +31,19 @@ LABELS = {
 
 @styled
 def probe_against_forgetting(
-    records: Sequence[Record], probes: Sequence[str] = SHOWN, metric: str = "forgetting"
+    records: Sequence[Record],
+    probes: Sequence[str] = SHOWN,
+    metric: str = "forgetting",
+    series: str | None = None,
 ) -> Figure:
-    """A panel a probe: its value against forgetting, one point a model, with the rank correlation of the means.
+    """A panel a probe: its value against forgetting, one point a run, with the rank correlation of the means.
 
     Args:
         records: finished runs; those without a probe are left out of its panel.
         probes: numbers at the boundaries, "NAME/KEY"; see `continual.probes`.
         metric: what is compared with, a name of `continual.metrics.METRICS`.
+        series: an axis of the sweep whose values have a look each, and are drawn as a whole in the bootstrap: models that
+            learned several curricula. None where every run is a model of its own.
 
     Raises:
         ValueError: an unknown metric.
@@ -51,31 +57,36 @@ def probe_against_forgetting(
     shown = [record for record in records if any(record in each for each in here.values())]
     if not shown:
         return message("Nothing to draw: no run has these probes; probe=[response,interference] measures them.")
-    styles = model_styles(records)
-    entries = [series_entry(*styles[record.name], record.name, linestyle="") for record in shown]
+    names = {r.folder: (r.family, r.name if series is None else str(r.sweep.get(series, r.name))) for r in records}
+    styles = looks(names.values())
+    entries = [
+        series_entry(*styles[name], name[1], linestyle="") for name in dict.fromkeys(names[r.folder] for r in shown)
+    ]
     notes = (
         "Points: means over seeds, of the probe at the boundaries of tasks; bars: 95 % intervals. ρ: Spearman's rank "
-        "correlation of the points, in brackets its 95 % interval by a bootstrap over models and seeds. A model "
+        "correlation of the points, in brackets its 95 % interval by a bootstrap over models and seeds. A run "
         "without a finite value is no point of its panel."
     )
+    scale = metric_scale(metric, [summarize(r.metrics[metric]).mean for r in shown])
     figure, panels = panel_sheet(len(probes), 3, SIZE, (0.62, 0.72), entries, notes, head=0.12)
     for axes, probe in zip(panels, probes, strict=True):
         xs = [np.where(np.isfinite(v := probe_values(r, probe)), v, np.nan) for r in here[probe]]
         ys = [r.metrics[metric] for r in here[probe]]
         for record, x, y in zip(here[probe], xs, ys, strict=True):
             across, up = summarize(x), summarize(y)
-            colour, marker = styles[record.name]
+            colour, marker = styles[names[record.folder]]
             bars = [None if np.isnan(each.half_width) else float(each.half_width) for each in (across, up)]
             axes.errorbar(
                 float(across.mean), float(up.mean), xerr=bars[0], yerr=bars[1], color=colour, marker=marker,
-                markersize=4, linewidth=0.8, gid="model",
+                markersize=4 if series is None else 2.5, linewidth=0.8 if series is None else 0.4, gid="model",
             )  # fmt: skip
-        found = rank_correlation(xs, ys)
+        found = rank_correlation(xs, ys, None if series is None else [names[r.folder] for r in here[probe]])
         rho, low, high = (format_value(each) for each in found[:3])
-        label_panel(axes, f"ρ = {rho} [{low}, {high}], {found.models} models", SIZE[0])
+        label_panel(axes, f"ρ = {rho} [{low}, {high}], {found.models} runs", SIZE[0])
+        scale.apply(axes.yaxis)
         axes.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
         axes.set_xlabel(LABELS.get(probe, probe), labelpad=1)
-        axes.set_ylabel(METRICS[metric], labelpad=2)
+        axes.set_ylabel(scale.label, labelpad=2, fontsize=6.5)
     return figure
 
 
