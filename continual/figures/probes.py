@@ -42,8 +42,8 @@ def probe_against_forgetting(
         records: finished runs; those without a probe are left out of its panel.
         probes: numbers at the boundaries, "NAME/KEY"; see `continual.probes`.
         metric: what is compared with, a name of `continual.metrics.METRICS`.
-        series: an axis of the sweep whose values have a look each, and are drawn as a whole in the bootstrap: models that
-            learned several curricula. None where every run is a model of its own.
+        series: an axis of the sweep whose values have a look each, and are drawn as a whole in the bootstrap: models
+            that learned several curricula. None where every run is a model of its own.
 
     Raises:
         ValueError: an unknown metric.

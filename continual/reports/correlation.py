@@ -2,7 +2,8 @@
 
 __all__ = ["RankCorrelation", "probe_values", "rank_correlation", "spearman"]
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,7 +73,9 @@ def spearman(x: ArrayLike, y: ArrayLike) -> float:
     return float((ranks[0] * ranks[1]).sum() / scale) if scale > 0.0 else float("nan")
 
 
-def rank_correlation(x: list[Array], y: list[Array], draws: int = 2000, seed: int = 0) -> RankCorrelation:
+def rank_correlation(
+    x: list[Array], y: list[Array], groups: Sequence[Any] | None = None, draws: int = 2000, seed: int = 0
+) -> RankCorrelation:
     r"""Spearman's \(\rho\) of the models' means, with a 95 % interval by percentiles of a two-stage bootstrap.
 
     Each draw takes models with replacement, and of each of them members with replacement, a member's two values
@@ -82,16 +85,21 @@ def rank_correlation(x: list[Array], y: list[Array], draws: int = 2000, seed: in
     Args:
         x: of each model the values of its members, (M,) each; NaN does not count.
         y: the same of something else, of the same members.
+        groups: which models belong together, and are drawn as a whole: one kind of model on several curricula is not
+            as many independent ones. None where each stands for itself.
         draws: how many.
         seed: of the draws.
 
     Raises:
-        ValueError: not as many of x as of y.
+        ValueError: not as many of x as of y, or of groups.
     """
+    if groups is not None and len(groups) != len(x):
+        raise ValueError(f"a rank correlation needs a group of each model, got {len(groups)} of {len(x)}")
     if len(x) != len(y) or any(len(a) != len(b) for a, b in zip(x, y, strict=False)):
         raise ValueError("a rank correlation needs the same models and members on both sides")
     both = [(np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)) for a, b in zip(x, y, strict=True)]
     kept = [np.stack([a, b])[:, ~(np.isnan(a) | np.isnan(b))] for a, b in both]
+    names = [name for name, each in zip(groups or range(len(kept)), kept, strict=True) if each.shape[1]]
     kept = [each for each in kept if each.shape[1]]
     if not kept:
         return RankCorrelation(np.nan, np.nan, np.nan, 0)
@@ -102,9 +110,10 @@ def rank_correlation(x: list[Array], y: list[Array], draws: int = 2000, seed: in
         chosen = generator.integers(each.shape[1], size=(draws, each.shape[1]))
         means.append(each[:, chosen].mean(axis=2))
     table = np.stack(means, axis=2)  # (2, draws, models)
-    models = generator.integers(len(kept), size=(draws, len(kept)))
-    drawn = np.take_along_axis(table, models[None], axis=2)
-    found = np.array([spearman(drawn[0, i], drawn[1, i]) for i in range(draws)])
+    members_of = [np.flatnonzero([name == each for name in names]) for each in dict.fromkeys(names)]
+    drawn = generator.integers(len(members_of), size=(draws, len(members_of)))
+    places = [np.concatenate([members_of[group] for group in row]) for row in drawn]
+    found = np.array([spearman(*table[:, i, place]) for i, place in enumerate(places)])
     found = found[np.isfinite(found)]
     low, high = np.quantile(found, [0.025, 0.975]) if len(found) else (np.nan, np.nan)
     return RankCorrelation(rho, float(low), float(high), len(kept))
