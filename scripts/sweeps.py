@@ -77,6 +77,16 @@ def sweep_of(config: DictConfig) -> str:
     return " ".join([*swept, "|", *config.hydra.overrides.task])
 
 
+def _values(job: Sequence[str]) -> set[str]:
+    """The values of a run on the axes of its sweep; of a list of options each one is a value."""
+    found = set()
+    for override in job:
+        key, _, value = override.partition("=")
+        several = value.startswith("[") and "/" in key
+        found |= {f"{key}={each}" for each in (value.strip("[]").split(",") if several else [value])}
+    return found
+
+
 class CheckedSweep(NamedTuple):
     """What is known of a sweep before its first run."""
 
@@ -127,9 +137,9 @@ def check_sweep(config: DictConfig) -> CheckedSweep:
     set_threads(config)  # for what is measured
     forecast = Forecast(len(jobs))
     for number, job in enumerate(jobs):
-        if len(jobs) >= MANY and seen.issuperset(job):
+        if len(jobs) >= MANY and seen.issuperset(_values(job)):
             continue
-        seen.update(job)
+        seen.update(_values(job))
         try:
             composed = compose("train", overrides=list(job), return_hydra_config=True)
             values = plain(composed)

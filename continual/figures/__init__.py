@@ -4,6 +4,7 @@ __all__ = [
     "comparison",
     "extension",
     "lines",
+    "maps",
     "matrices",
     "networks",
     "parameter_count",
@@ -24,6 +25,7 @@ from continual.figures.comparison import comparison
 from continual.figures.curves import task_curves
 from continual.figures.grid_extension import extension
 from continual.figures.lines import lines
+from continual.figures.maps import maps
 from continual.figures.matrices import matrices
 from continual.figures.networks import networks
 from continual.figures.parameter_count import parameter_count
