@@ -35,7 +35,8 @@ def lines(
     """Metrics against an axis of a sweep, from `record.sweep`.
 
     A row of panels for each metric, a column for each combination of values of the axes `panels`, a line for each
-    value of `series`, in the style of its position in its family. The scale of a metric is that of all its panels.
+    value of `series`, in the style of its position in its family. A run that lacks an axis of the panels stands in all
+    of them. The scale of a metric is that of all its panels.
 
     Args:
         records: finished runs.
@@ -74,7 +75,7 @@ def lines(
                 axes.tick_params(labelleft=False)
             if row < len(metrics) - 1:
                 axes.set_xlabel("")
-            shown = [record for record in records if _place(record, panels) == chosen]
+            shown = [record for record in records if _belongs(_place(record, panels), chosen)]
             for index, (name, style) in enumerate(look.items()):
                 own = [record for record in shown if names[record.folder] == name]
                 _draw(axes, across, own, summaries, style, (index + 0.5) / len(look) - 0.5)
@@ -87,11 +88,16 @@ def _place(record: Record, panels: Sequence[str]) -> tuple[Any, ...]:
     return tuple(SweepAxis.value(name, record) for name in panels)
 
 
+def _belongs(place: tuple[Any, ...], column: tuple[Any, ...]) -> bool:
+    return all(own is None or own == wanted for own, wanted in zip(place, column, strict=True))
+
+
 def _columns(records: Sequence[Record], panels: Sequence[str]) -> dict[str, tuple[Any, ...]]:
     """Title and place of each column of panels, in the order of the axes' values."""
     axes = [SweepAxis.of(name, records) for name in panels]
+    found = {_place(record, panels) for record in records}
     places = sorted(
-        {_place(record, panels) for record in records},
+        {place for place in found if None not in place} or found,
         key=lambda place: [each.values.index(value) for each, value in zip(axes, place, strict=True)],
     )
     return {

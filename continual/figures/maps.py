@@ -64,7 +64,7 @@ def maps(records: Sequence[Record]) -> Figure:
             if column == 0:
                 axes.set_ylabel("input 2", labelpad=1)
         _label(figure, 0.3 + row * (SIDE + GAP) + SIDE / 2, total, record, styles[record.name].colour)
-    scale = panel(figure, total - 0.5, 0.3, 0.1, min(len(shown), 2) * (SIDE + GAP) - GAP)
+    scale = panel(figure, total - 0.62, 0.3, 0.1, min(len(shown), 2) * (SIDE + GAP) - GAP)
     draw_scale(figure, scale, norm, "absolute error", ticks=4)
     write_notes(figure, lines)
     return figure

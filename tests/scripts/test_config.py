@@ -145,7 +145,11 @@ def test_config_defaults_are_those_of_the_code() -> None:
                 assert value == (list(default) if isinstance(default, tuple) else default), key
 
 
-MATCHED = [option.removesuffix("_matched") for option in options("model") if option.endswith("_matched")]
+MATCHED = [
+    option.removesuffix("_matched")
+    for option in options("model")
+    if option.endswith("_matched") and not option.startswith("kan")
+]
 
 
 def test_every_model_but_kans_can_be_matched() -> None:
@@ -164,6 +168,33 @@ def test_a_matched_model_has_the_settings_of_the_model_but_its_size(option) -> N
     # an affine map on top and the like come in steps of some parameters
     assert abs(parameter_counts(model)["trainable"] - 203) <= (150 if option == "mlp_tiling" else 20)
     assert model.describe()["family"] == own.describe()["family"]
+
+
+@pytest.mark.parametrize("option", ["kan_matched", "kan_rbf_matched", "kan_chebyshev_matched"])
+def test_matched_kans_have_the_parameters_of_their_reference(option) -> None:
+    model = build_parts(values(f"model={option}")).training.model
+    assert parameter_counts(model)["trainable"] == pytest.approx(203, abs=10)  # one interval more on ten edges
+
+
+def test_matched_kans_have_the_flops_of_their_reference() -> None:
+    options = ["model=kan_matched", "model.size=width", "+model.model.grid_size=5", "~model.model.width"]
+    reference = ["model.budget=flops", "+model.reference.width=9", "model.reference.depth=2"]
+    model = build_parts(values(*options, *reference)).training.model
+    assert model.describe()["layer_sizes"] == [1, 9, 1]
+
+
+def test_a_size_that_does_not_change_the_budget_is_refused() -> None:
+    with pytest.raises(ConfigError, match="grid_size does not change the flops of the model"):
+        build_parts(values("model=kan_matched", "model.budget=flops"))
+    with pytest.raises(ConfigError, match="height"):
+        build_parts(values("model=kan_matched", "model.size=height"))
+
+
+def test_cases_are_all_combinations() -> None:
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.create({"models": ["a", "b"], "sweep": "${cases:${models},[x,y]},${cases:[c],[z]}"})
+    assert config.sweep == "[a,x],[a,y],[b,x],[b,y],[c,z]"
 
 
 def test_activations_of_the_configs_have_the_defaults_of_the_code() -> None:
