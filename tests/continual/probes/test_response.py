@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from continual.probes import Response, fall_radius, response_profile
+from continual.probes import Response, fall_radius, response_profile, thinned
 from continual.probes.response import unit_directions
 from kan import KAN
 from tests.continual.probes.models import Foreign, brute_jacobian, drawn, local_kan, mlp, training
@@ -48,14 +48,15 @@ def test_it_is_what_a_small_step_does(make) -> None:
     direction, radii = unit_directions("random", 2, 1), np.array([0.0, 0.2, 0.4])
     profile = response_profile(model, x, direction, radii, BOX)
     there = torch.cat([x + radius * direction for radius in radii.tolist()], dim=1)
-    slopes = torch.autograd.grad(model(x).sum(), list(model.parameters()), allow_unused=True)
+    parameters = [each for each in model.parameters() if each.requires_grad]
+    slopes = torch.autograd.grad(model(x).sum(), parameters, allow_unused=True)
     ends = []
     for size in (1e-5, -1e-5):
-        for parameter, slope in zip(model.parameters(), slopes, strict=True):
+        for parameter, slope in zip(parameters, slopes, strict=True):
             if slope is not None:
                 parameter.data.add_(slope, alpha=size)
         ends.append(model(there).detach()[..., 0])
-        for parameter, slope in zip(model.parameters(), slopes, strict=True):
+        for parameter, slope in zip(parameters, slopes, strict=True):
             if slope is not None:
                 parameter.data.sub_(slope, alpha=size)
     change = (ends[0] - ends[1]).abs()
@@ -119,7 +120,10 @@ def test_the_probe_puts_kinds_of_directions_side_by_side() -> None:
     assert found["profile"].shape == (2, 2, 9)
     assert radii[0] == 0.0
     assert radii[-1] == pytest.approx(0.7)
-    assert np.allclose(found["profile"][:, 0], found["profile"][:, 1], atol=1e-12) is False  # random: drawn with signs
+    x = thinned(torch.cat([task.train_inputs for task in whole.curriculum.tasks], dim=1), 6)
+    for place, kind in enumerate(("axis", "random")):
+        alone = response_profile(whole.model, x, unit_directions(kind, 1, 4), radii, whole.curriculum.input_range)
+        np.testing.assert_allclose(found["profile"][:, place], alone, rtol=1e-12)
     assert np.array_equal(found["mean_half_radius"], found["half_radius"].mean(axis=1))
     assert (found["half_radius"] < 0.1).all()
 
