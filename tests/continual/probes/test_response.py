@@ -125,7 +125,7 @@ def test_the_probe_puts_kinds_of_directions_side_by_side() -> None:
         alone = response_profile(whole.model, x, unit_directions(kind, 1, 4), radii, whole.curriculum.input_range)
         np.testing.assert_allclose(found["profile"][:, place], alone, rtol=1e-12)
     assert np.array_equal(found["mean_half_radius"], found["half_radius"].mean(axis=1))
-    assert (found["half_radius"] < 0.1).all()
+    assert (found["half_radius"] < 0.15).all()  # an interval of 0.1 and a half
 
 
 @pytest.mark.parametrize(
