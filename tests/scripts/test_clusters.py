@@ -391,6 +391,7 @@ def split_and_merge(tmp_path: Path, axis: str, parts: tuple[str, str], others: l
     return tmp_path / "merged", tmp_path / "whole", merged.stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_split_over_two_folders_and_merged_is_the_whole_one(tmp_path) -> None:
     merged, whole, said = split_and_merge(tmp_path, "model.width", ("2", "3"), [*SWEEP[2:]])
     assert said.splitlines()[-1] == f"4 runs brought into {merged}"
