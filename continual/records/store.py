@@ -1,6 +1,6 @@
 """All runs below some folders, each with all that it can be filtered, sorted, compared and plotted by."""
 
-__all__ = ["StoredRun", "experiments_below", "find_runs", "flat", "is_number"]
+__all__ = ["TRIALS", "StoredRun", "experiments_below", "find_runs", "flat", "is_number"]
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -152,11 +152,17 @@ class StoredRun:
         ]
 
 
+TRIALS = "trials"
+"""Folder of an experiment with the runs by which settings of its own were chosen."""
+
+
 def find_runs(places: Sequence[Path]) -> Iterator[StoredRun]:
     """Every run in some folders, or below them, sorted by experiment, place in its sweep, and folder.
 
+    Trials, by which settings of other runs were chosen, are found where their folder is named.
+
     Args:
-        places: results, results/<experiment>, or a run's own folder.
+        places: results, results/<experiment>, its `TRIALS`, or a run's own folder.
 
     Raises:
         FileNotFoundError: one of them is not there.
@@ -166,6 +172,8 @@ def find_runs(places: Sequence[Path]) -> Iterator[StoredRun]:
         if not place.is_dir():
             raise FileNotFoundError(f"{place} is no folder")
         for experiment, folders in experiments_below(place):
+            if experiment.name == TRIALS and experiment not in (place, place.parent):
+                continue
             try:
                 entries = {e.folder: e for entries in read_lists(experiment).values() for e in entries}
             except UnusableFileError:

@@ -15,6 +15,7 @@ import numpy as np
 
 from continual.models import parameter_counts
 from continual.records.record import Record
+from continual.records.store import TRIALS
 from continual.records.versions import own_sources
 from continual.run import Run, execute
 from continual.trackers.tracker import RunInfo, Tracker
@@ -137,10 +138,10 @@ def _trial(values: Mapping[str, Any], settings: Mapping[str, Any], model: str, e
     training = {**values["training"], "evaluate_on": "validation", "evaluate_every": steps}
     changes = {"seeds": tune["seeds"], "training": training, "probe": {}, "tune": {**tune, "keys": None}}
     config = with_settings({**values, **changes}, settings)
-    folder = experiment / "trials" / f"{model}-{identity(config)}"
+    folder = experiment / TRIALS / f"{model}-{identity(config)}"
     parts = build_parts(config)
     info = RunInfo(
-        experiment=f"{experiment.name}/trials",
+        experiment=f"{experiment.name}/{TRIALS}",
         name=shown_settings(settings),
         identity=identity(config),
         folder=folder,

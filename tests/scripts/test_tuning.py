@@ -11,6 +11,7 @@ import pytest
 from hydra import compose, initialize_config_module
 
 from continual.records.record import read_record
+from continual.records.store import find_runs
 from scripts.config.composed import plain
 from scripts.config.identity import identity
 from scripts.config.schema import ConfigError
@@ -56,6 +57,8 @@ def test_the_best_on_validation_sets_is_chosen_and_then_reported_on_test_sets(tm
     assert {trial["settings"]["optimizer.lr"]: trial["score"] for trial in tuned["tried"]} == scores
     assert tuned["at_end"] == (["optimizer.lr"] if best != 0.01 else [])
     assert ("at the end of what was tried" in said) == (best != 0.01)
+    assert [run.folder for run in find_runs([tmp_path])] == [folder]  # trials are listed where they are asked for
+    assert len(list(find_runs([tmp_path / "runs" / "trials"]))) == 3
     # the same numbers as a run to which the rate was given
     train(f"optimizer.lr={best}", f"results={tmp_path / 'given'}")
     [given] = [read_record(path.parent) for path in (tmp_path / "given/runs").glob("*/record.json")]
