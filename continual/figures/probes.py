@@ -5,6 +5,7 @@ __all__ = ["probe_against_forgetting", "response_profiles"]
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from continual.figures.parts.panels import label_panel, panel_sheet, series_entry, spread_line
@@ -63,9 +64,9 @@ def probe_against_forgetting(
         series_entry(*styles[name], name[1], linestyle="") for name in dict.fromkeys(names[r.folder] for r in shown)
     ]
     notes = (
-        "Points: means over seeds, of the probe at the boundaries of tasks; bars: 95 % intervals. ρ: Spearman's rank "
-        "correlation of the points, in brackets its 95 % interval by a bootstrap over models and seeds. A run "
-        "without a finite value is no point of its panel."
+        "Points: means over seeds, of the probe at the boundaries of tasks; bars: 95 % intervals, cut at the edge. "
+        "ρ: Spearman's rank correlation of the points, in brackets its 95 % interval by a bootstrap over models and "
+        "seeds. A run without a finite value is no point of its panel."
     )
     scale = metric_scale(metric, [summarize(r.metrics[metric]).mean for r in shown])
     figure, panels = panel_sheet(len(probes), 3, SIZE, (0.62, 0.72), entries, notes, head=0.12)
@@ -84,10 +85,19 @@ def probe_against_forgetting(
         rho, low, high = (format_value(each) for each in found[:3])
         label_panel(axes, f"ρ = {rho} [{low}, {high}], {found.models} runs", SIZE[0])
         scale.apply(axes.yaxis)
+        _limit(axes, [float(summarize(x).mean) for x in xs])
         axes.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
         axes.set_xlabel(LABELS.get(probe, probe), labelpad=1)
         axes.set_ylabel(scale.label, labelpad=2, fontsize=6.5)
     return figure
+
+
+def _limit(axes: Axes, means: Sequence[float]) -> None:
+    """Makes the axis across that of the means: a wide interval ends at its edge."""
+    known = [mean for mean in means if np.isfinite(mean)]
+    if known and max(known) > min(known):
+        margin = 0.06 * (max(known) - min(known))
+        axes.set_xlim(min(known) - margin, max(known) + margin)
 
 
 @styled
