@@ -54,7 +54,8 @@ def lines(
         return message("Nothing to draw: there are no runs.")
     across = SweepAxis.of(axis, records)
     columns = _columns(records, panels)
-    names = {record.folder: (record.family, str(record.sweep.get(series, record.name))) for record in records}
+    told = SweepAxis.of(series, records)
+    names = {record.folder: (record.family, _name(record, told)) for record in records}
     look = looks(names.values())
     entries = [series_entry(*style, name) for (_, name), style in look.items()]
     figure, sheet = panel_sheet(
@@ -82,6 +83,14 @@ def lines(
             if metric.endswith("_rmse"):
                 _draw_baseline(axes, shown)
     return figure
+
+
+def _name(record: Record, series: SweepAxis) -> str:
+    """What a line is called: numbers with the name of their axis, words alone."""
+    value = SweepAxis.value(series.name, record)
+    if value is None:
+        return record.name
+    return f"{series.title} {series.label(value)}" if series.numeric else str(value)
 
 
 def _place(record: Record, panels: Sequence[str]) -> tuple[Any, ...]:
