@@ -46,6 +46,7 @@ from scripts.config.needs import A_PROCESS, available_memory
 from scripts.config.parts import try_parts
 from scripts.config.run import build_run, train_run
 from scripts.config.schema import MOST_THREADS, ConfigError
+from scripts.config.tuning import check_trials
 from scripts.effects import chosen_keys, without_effect
 from scripts.errors import explain
 from scripts.forecast import Forecast
@@ -144,6 +145,7 @@ def check_sweep(config: DictConfig) -> CheckedSweep:
             composed = compose("train", overrides=list(job), return_hydra_config=True)
             values = plain(composed)
             parts = try_parts(values)
+            check_trials(values)
             entries.append(entry_of(values, composed.hydra, number))
             if number == 0:  # those after it differ in what the sweep is about
                 lines += without_effect(values, chosen_keys(config.hydra.overrides.task))

@@ -25,6 +25,9 @@ from tasks.sampling import Order, add_noise, arrange, even_points, quasi_random_
 
 Target = Literal["product", "additive"]
 
+_FAINTEST = 1e-6
+"""Standard deviation of a peak within its box below which scaling it up makes a few samples of everything."""
+
 _A_SIDE = 41
 """Points along each side of the view of two inputs, which hit the centres of five peaks."""
 
@@ -154,8 +157,18 @@ def _deviation(sharpness: float, reach: float, space: int, target: Target) -> fl
 
 
 def _scale(sharpness: float, reach: float, space: int, target: Target) -> float:
-    """What brings the variance within a task to that of one dimension's defaults."""
-    return _deviation(300.0, 0.2, 1, "product") / _deviation(sharpness, reach, space, target)
+    """What brings the variance within a task to that of one dimension's defaults.
+
+    Raises:
+        ValueError: peaks that no sample will see.
+    """
+    deviation = _deviation(sharpness, reach, space, target)
+    if deviation < _FAINTEST:
+        raise ValueError(
+            f"a {target} of {space} dimensions with sharpness={sharpness:g} is nearly zero in all of its box; take "
+            "fewer dimensions, a lower sharpness, or target=additive"
+        )
+    return _deviation(300.0, 0.2, 1, "product") / deviation
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Settings that are chosen before a run: trials on validation sets and on seeds that are not reported."""
 
-__all__ = ["check_tune", "choose", "is_tuned", "number_of_trials", "shown_settings", "with_settings"]
+__all__ = ["check_trials", "check_tune", "choose", "is_tuned", "number_of_trials", "shown_settings", "with_settings"]
 
 import copy
 import logging
@@ -20,7 +20,7 @@ from continual.records.versions import own_sources
 from continual.run import Run, execute
 from continual.trackers.tracker import RunInfo, Tracker
 from scripts.config.identity import WITHOUT_EFFECT, identity, named_code
-from scripts.config.parts import build_parts
+from scripts.config.parts import build_parts, try_parts
 from scripts.config.schema import ConfigError, check_config, nearest
 
 _GROUPS = ("model", "optimizer", "strategy", "adaptation", "penalty", "training")
@@ -82,6 +82,20 @@ def check_tune(values: Mapping[str, Any]) -> None:
             check_config(with_settings(values, {key: option}))
 
 
+def check_trials(values: Mapping[str, Any]) -> None:
+    """Builds, for one seed, what every value makes of a plain config that asks for settings to be chosen.
+
+    Raises:
+        ConfigError: what is wrong with one of them, and which one it is.
+    """
+    for key, options in values["tune"]["keys"].items() if is_tuned(values) else ():
+        for option in options:
+            try:
+                try_parts(with_settings(values, {key: option}))
+            except ConfigError as error:
+                raise ConfigError(f"{error} (in the trials with {key}={option})") from None
+
+
 def choose(values: Mapping[str, Any], model: str, experiment: Path, name: str) -> dict[str, Any]:
     """Runs the trials of a config, or finds their records, and says which settings did best.
 
@@ -102,6 +116,7 @@ def choose(values: Mapping[str, Any], model: str, experiment: Path, name: str) -
     Raises:
         ConfigError: no trial was finite, or a trial's settings can't be built.
     """
+    check_trials(values)
     tune = values["tune"]
     tried: list[dict[str, Any]] = []
     for options in product(*tune["keys"].values()):

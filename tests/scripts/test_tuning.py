@@ -92,6 +92,12 @@ def test_a_trial_that_diverges_is_never_chosen(tmp_path) -> None:
         )
 
 
+def test_what_can_not_be_built_is_said_before_the_first_trial(tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"width must be at least 1, got 0 \(in the trials with model\.width=0\)"):
+        choose(values("tune.keys={model.width:[1,0]}", SEEDS), "kan", tmp_path, "run")
+    assert not list(tmp_path.iterdir())
+
+
 def test_several_keys_are_tried_in_all_combinations(tmp_path) -> None:
     config = values("tune.keys={optimizer.lr:[0.01,0.1],model.grid_size:[4,8,16]}", SEEDS, "training.steps=2")
     assert number_of_trials(config) == 6

@@ -207,6 +207,8 @@ def test_every_task_has_a_validation_set_of_its_own(make) -> None:
     ("options", "message"),
     [
         ({"dimension": 0}, "dimension must be at least 1"),
+        ({"dimension": 60}, "nearly zero in all of its box"),
+        ({"dimension": 100_000}, "nearly zero in all of its box"),
         ({"layout": "line"}, "layout=line needs at least 2 inputs"),
         ({"dimension": 2, "layout": "ring"}, "layout must be one of"),
         ({"dimension": 2, "layout": "lattice"}, "layout=lattice needs n² tasks"),
