@@ -320,3 +320,28 @@ def test_every_protocol_of_a_long_sweep_can_be_built(experiment) -> None:
             names.add(values["name"])
             assert {"function", "group", "series"} <= set(values["sweep"])
         assert len(names) == len(protocols)
+
+
+@pytest.mark.parametrize("experiment", ["locality", "locality_full", "pykan_227"])
+def test_every_case_of_a_list_of_options_builds(experiment) -> None:
+    """Of hundreds of combinations so many that every option has been in one, each with the budget of the others."""
+    with initialize_config_module("conf", version_base="1.3"):
+        whole = compose("train", overrides=[f"+experiment={experiment}"], return_hydra_config=True)
+        [(key, swept)] = whole.hydra.sweeper.params.items()
+        [parsed] = OverridesParser.create().parse_overrides([f"{key}={swept}"])
+        cases = list(parsed.sweep_string_iterator())
+        assert len(set(cases)) == len(cases)
+        seen: set[str] = set()
+        for case in cases:
+            chosen = set(case.strip("[]").split(","))
+            if chosen <= seen:
+                continue
+            seen |= chosen
+            composed = plain(compose("train", overrides=[f"{key}={case}", f"+experiment={experiment}", "device=cpu"]))
+            parts = build_parts({**composed, "seeds": [0], "tune": {**composed["tune"], "keys": None}})
+            if experiment.startswith("locality") and not chosen & {"tensor_spline", "rbf_lattice", "equal_flops"}:
+                inputs = composed["curriculum"]["dimension"]
+                budget = 23 * 5 * (inputs + 1)
+                found = parameter_counts(parts.training.model)["trainable"]
+                assert found == pytest.approx(budget, abs=60), case
+        assert seen == {option for case in cases for option in case.strip("[]").split(",")}

@@ -42,6 +42,16 @@ SHORTER = {
     "runtime": ["sweep.grid_size=5"],
     "special_functions": [*STAGES, *MLPS, "curriculum.function=ellipj,sph_harm_1_1"],
     "feynman": [*STAGES, *MLPS, "curriculum.function=feynman_I_6_2,feynman_I_26_2"],
+    "locality": [
+        "values.models=[kan_1,mlp_tanh]",
+        "values.inputs=[d2]",
+        "curriculum.points_per_task=20",
+        "curriculum.test_points=20",
+        "tune.keys={optimizer.lr:[0.01,0.1]}",
+        "probe.response.samples=2",
+    ],
+    "pykan_227": ["curriculum.size=10", "curriculum.test_points=20", "tune.keys={optimizer.lr:[0.1]}"],
+    "overlap": ["sweep.grid_size=5", "sweep.overlap=0.5,2.0"],
 }
 """What else an experiment needs to do all that it does in a few steps."""
 
@@ -109,6 +119,9 @@ def test_one_run_leaves_everything_behind(tmp_path) -> None:
         ("special_functions", 8, ["figure"]),
         ("feynman", 8, ["figure"]),
         ("parameter_count", 31, ["figure"]),
+        ("locality", 10, ["figure", "probes"]),
+        ("pykan_227", 12, ["figure", "matrices", "probes", "responses"]),
+        ("overlap", 8, ["figure"]),
         ("runtime", 15, ["figure"]),  # of 19: with the short form's seeds the one and the ten are the same run
     ],
 )
