@@ -322,7 +322,7 @@ def test_every_protocol_of_a_long_sweep_can_be_built(experiment) -> None:
         assert len(names) == len(protocols)
 
 
-@pytest.mark.parametrize("experiment", ["locality", "locality_full", "pykan_227"])
+@pytest.mark.parametrize("experiment", ["locality", "locality_full", "pykan_227", "grid_depth_full"])
 def test_every_case_of_a_list_of_options_builds(experiment) -> None:
     """Of hundreds of combinations so many that every option has been in one, each with the budget of the others."""
     with initialize_config_module("conf", version_base="1.3"):
