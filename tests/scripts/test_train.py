@@ -198,7 +198,7 @@ def test_help_explains_itself() -> None:
     assert max(map(len, text.splitlines())) <= 120
     text = call("--help", "adaptation=[pruning,grid_update]", "optimizer=adam_lbfgs").stdout
     assert re.search(r"^    at: 100 +# before which step of the task$", text, re.MULTILINE)
-    assert "is not an option; valid: kan," in call("--help", "model=x", code=1).stderr
+    assert "is not an option; valid: fourier_features," in call("--help", "model=x", code=1).stderr
 
 
 def test_settings_that_change_nothing_are_said(tmp_path) -> None:
