@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from tasks.curriculum import Curriculum, Split, Task, View, check_tasks
 from tasks.functions import TargetFunction, target_function
-from tasks.sampling import Order, add_noise, arrange, quasi_random_points, task_orders
+from tasks.sampling import Order, add_noise, arrange, plane, quasi_random_points, task_orders
 from tasks.slabs import Slab
 
 
@@ -70,7 +70,7 @@ def view_of(target: TargetFunction) -> View | None:
         seen = torch.linspace(*target.domain[0], 1001, dtype=torch.float64)[:, None]
     else:
         first, second = (torch.linspace(*sides, 25, dtype=torch.float64) for sides in target.domain)
-        seen = torch.stack([first.repeat(25), second.repeat_interleave(25)], dim=1)
+        seen = plane(first, second)
     return View(seen, target.function(seen))
 
 

@@ -21,7 +21,7 @@ from tasks.geometry import (
     turned_range,
     turns,
 )
-from tasks.sampling import Order, add_noise, arrange, even_points, quasi_random_points, task_orders
+from tasks.sampling import Order, add_noise, arrange, even_points, plane, quasi_random_points, task_orders
 
 Target = Literal["product", "additive"]
 
@@ -250,7 +250,7 @@ def _view(function: _Peaks, largest: float, peaks: int) -> View | None:
         seen = torch.linspace(-largest, largest, 200 * peaks + 1, dtype=torch.float64)[:, None]
     elif space == 2:
         side = torch.linspace(-largest, largest, _A_SIDE, dtype=torch.float64)
-        seen = torch.stack([side.repeat(_A_SIDE), side.repeat_interleave(_A_SIDE)], dim=1)
+        seen = plane(side, side)
     else:
         return None
     return View(seen, function(seen[None])[0])

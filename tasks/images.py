@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Generator, Tensor
 
 from tasks.curriculum import Curriculum, Split, Task, View, check_tasks
-from tasks.sampling import Order, add_noise, arrange, quasi_random_points, task_orders
+from tasks.sampling import Order, add_noise, arrange, plane, quasi_random_points, task_orders
 from tasks.slabs import Slab
 
 Along = Literal["rows", "columns"]
@@ -101,7 +101,7 @@ def image_bands(
     orders = task_orders(order, bands, generators)
     low, high = -torch.ones(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
     across, up = ((2.0 * torch.arange(n, dtype=torch.float64) + 1.0) / n - 1.0 for n in (columns, rows))
-    grid = torch.stack([across.repeat(rows), up.repeat_interleave(columns)], dim=1)
+    grid = plane(across, up)
     slabs = [Slab.along(axis, index, bands, overlap, low, high) for index in range(bands)]
 
     def task(slab: Slab) -> Task:
@@ -124,7 +124,7 @@ def image_bands(
     tasks = [task(slab) for slab in slabs]
     shared = [slab.shares(each.train_inputs, slabs, low, high) for slab, each in zip(slabs, tasks, strict=True)]
     side = torch.linspace(-1.0, 1.0, _A_SIDE, dtype=torch.float64)
-    seen = torch.stack([side.repeat(_A_SIDE), side.repeat_interleave(_A_SIDE)], dim=1)
+    seen = plane(side, side)
     return Curriculum(
         f"bands of {image if image in IMAGES else Path(image).name}",
         arrange(tasks, orders),

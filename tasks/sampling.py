@@ -1,6 +1,15 @@
 """Where points, orders and noise come from: generators derived from seeds, even and quasi-random points."""
 
-__all__ = ["Order", "add_noise", "arrange", "even_points", "generators_from", "quasi_random_points", "task_orders"]
+__all__ = [
+    "Order",
+    "add_noise",
+    "arrange",
+    "even_points",
+    "generators_from",
+    "plane",
+    "quasi_random_points",
+    "task_orders",
+]
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -43,6 +52,11 @@ def quasi_random_points(low: Tensor, high: Tensor, count: int, split: Split = "t
     """
     engine = torch.quasirandom.SobolEngine(len(low), scramble=True, seed=0 if split == "test" else 1)
     return low + (high - low) * engine.draw(count, dtype=torch.float64)
+
+
+def plane(first: Tensor, second: Tensor) -> Tensor:
+    """All pairs of values (A,) of the first input and (B,) of the second, the first changing fastest: (A B, 2)."""
+    return torch.stack([first.repeat(len(second)), second.repeat_interleave(len(first))], dim=1)
 
 
 def task_orders(order: Order, tasks: int, generators: Sequence[Generator]) -> Tensor:

@@ -1,10 +1,12 @@
 """What identifies a run: the hash of all in its config that can change its result."""
 
-__all__ = ["WITHOUT_EFFECT", "identity", "named_code"]
+__all__ = ["WITHOUT_EFFECT", "identity", "named_code", "own_code"]
 
 import hashlib
 import json
 from typing import Any
+
+from continual.records.versions import own_sources
 
 _NO_VALUE = object()
 
@@ -96,6 +98,11 @@ def _as_known(node: Any) -> Any:
             known["_target_"] = _KNOWN_AS.get(target, target)
         return known
     return [_as_known(item) for item in node] if isinstance(node, list) else node
+
+
+def own_code(values: dict[str, Any]) -> dict[str, str]:
+    """Hashes of the code that a config builds a run from and that is not this project's, by module."""
+    return own_sources(named_code({key: value for key, value in values.items() if key not in WITHOUT_EFFECT}))
 
 
 def named_code(node: Any) -> set[str]:

@@ -11,7 +11,6 @@ from omegaconf import DictConfig
 
 from continual.models import parameter_counts
 from continual.records.record import Record, is_done
-from continual.records.versions import own_sources
 from continual.run import Run, execute
 from continual.trackers.tracker import RunInfo
 from scripts.config.composed import (
@@ -22,7 +21,7 @@ from scripts.config.composed import (
     plain,
     swept_values,
 )
-from scripts.config.identity import WITHOUT_EFFECT, identity, named_code
+from scripts.config.identity import identity, own_code
 from scripts.config.needs import vast
 from scripts.config.parts import build_parts, try_parts
 from scripts.config.tuning import choose, is_tuned, with_settings
@@ -68,7 +67,7 @@ def build_run(config: DictConfig) -> Run:
         parts.training,
         parts.tracker,
         swept,
-        own_sources(named_code({key: value for key, value in values.items() if key not in WITHOUT_EFFECT})),
+        own_code(values),
         _BEGAN if values["rerun"] else None,
         parts.limits,
         tuned,

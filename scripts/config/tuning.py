@@ -16,10 +16,9 @@ import numpy as np
 from continual.models import parameter_counts
 from continual.records.record import Record
 from continual.records.store import TRIALS
-from continual.records.versions import own_sources
 from continual.run import Run, execute
 from continual.trackers.tracker import RunInfo, Tracker
-from scripts.config.identity import WITHOUT_EFFECT, identity, named_code
+from scripts.config.identity import identity, own_code
 from scripts.config.parts import build_parts, try_parts
 from scripts.config.schema import ConfigError, check_config, nearest
 
@@ -153,22 +152,21 @@ def _trial(values: Mapping[str, Any], settings: Mapping[str, Any], model: str, e
     training = {**values["training"], "evaluate_on": "validation", "evaluate_every": steps}
     changes = {"seeds": tune["seeds"], "training": training, "probe": {}, "tune": {**tune, "keys": None}}
     config = with_settings({**values, **changes}, settings)
-    folder = experiment / TRIALS / f"{model}-{identity(config)}"
+    own = identity(config)
     parts = build_parts(config)
     info = RunInfo(
         experiment=f"{experiment.name}/{TRIALS}",
         name=shown_settings(settings),
-        identity=identity(config),
-        folder=folder,
+        identity=own,
+        folder=experiment / TRIALS / f"{model}-{own}",
         config=config,
         parameters=parameter_counts(parts.training.model),
         task_names=[task.name for task in parts.training.curriculum.tasks],
         seeds=config["seeds"],
         family=str(parts.training.model.describe()["family"]),
     )
-    code = own_sources(named_code({key: value for key, value in config.items() if key not in WITHOUT_EFFECT}))
     with _hushed():
-        return execute(Run(info, parts.training, Tracker(), dict(settings), code, limits=parts.limits))
+        return execute(Run(info, parts.training, Tracker(), dict(settings), own_code(config), limits=parts.limits))
 
 
 @contextmanager
