@@ -40,7 +40,7 @@ def _batch(inputs: Tensor, targets: Tensor, size: int | None, generators: Sequen
 def train(training: Training) -> History:
     """Trains the stack through all tasks in order and evaluates it along the way.
 
-    Losses are mean squared errors of each member on its own data, its penalty, and the terms of extensions. Their sum
+    Losses are the curriculum's of each member on its own data, its penalty, and the terms of extensions. Their sum
     is differentiated, and the sum of terms that share no parameter has each term's own gradient: members never mix. A
     member whose loss stops being finite is marked as not alive, its RMSE is NaN from then on, and the others go on.
 
@@ -108,6 +108,7 @@ class _Loop:
             self.model,
             self.optimizer,
             self.training.penalty if self.penalized else None,
+            loss=self.curriculum.loss,
             terms=self.hooks.terms,
             gradients=self.hooks.gradients,
         )
@@ -203,7 +204,7 @@ class _Loop:
         self.end_row(self.task + 1)
 
     def evaluate(self, task: int, loss: NDArray[np.float64]) -> None:
-        rmse, median = self.evaluator(self.model)
+        rmse, median, accuracy = self.evaluator(self.model)
         # a prediction can overflow before the next loss does
         self.history.alive = self.history.alive & np.isfinite(rmse).all(axis=1)
         rmse, median = (np.where(self.history.alive[:, None], errors, np.nan) for errors in (rmse, median))
@@ -213,6 +214,8 @@ class _Loop:
         self.history.loss.append(loss)
         self.history.rmse.append(rmse)
         self.history.median.append(median)
+        if accuracy is not None:
+            self.history.accuracy.append(np.where(self.history.alive[:, None], accuracy, np.nan))
         self.history.seconds.append(self.history.train_seconds)
         self.history.parameters.append(parameter_counts(self.model)["trainable"])
         grid_size = getattr(self.model, "grid_size", None)

@@ -1,4 +1,4 @@
-"""One optimizer step on the mean squared error of every member; on CUDA recorded once and replayed as a graph."""
+"""One optimizer step on the loss of every member; on CUDA recorded once and replayed as a graph."""
 
 __all__ = ["TrainingStep"]
 
@@ -15,34 +15,38 @@ from continual.optimizers.least_squares import LeastSquares
 from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
 from continual.optimizers.staged import Staged
 from continual.training.hooks import checked_term
+from tasks.losses import Loss, MeanSquaredError
 
 _EAGER_STEPS = 3  # before a capture, so that libraries have set themselves up and the optimizer has its state
 
 
 class TrainingStep:
-    r"""Steps a stack on \(L_m = \frac{1}{B O} \sum_{b,o} (f_m(x_{m,b})_o - y_{m,b,o})^2 + P_m\), for each member m.
+    r"""Steps a stack on \(L_m(f_m(x_m), y_m) + P_m\), for each member m.
 
-    P is the penalty and the terms of extensions.
+    L is the loss (`tasks.losses`), P is the penalty and the terms of extensions.
 
-    The gradient of L in the predictions, \(2 (f - y) / (B O)\), is handed to the backward pass as it is: at the sizes
-    of this field the nodes of a loss cost as much as a layer.
+    The gradient of L in the predictions f is handed to the backward pass in closed form: at the sizes of this field the
+    nodes of a loss cost as much as a layer.
 
     On CUDA, steps of optimizers that never ask the host for a decision (Adam and its kin, SGD) are captured in a CUDA
     graph after a few ordinary ones and replayed from then on, as long as the shapes stay; the results are the same.
     `Staged` is never captured: a graph would go on with the stage that it recorded.
 
-    `LevenbergMarquardt` gets the least-squares problem itself in place of a closure, and refuses penalties.
+    `LevenbergMarquardt` gets the least-squares problem itself in place of a closure, and refuses penalties and other
+    losses.
 
     Args:
         model: M members.
         optimizer: over the model's parameters; its `step` gets a closure that returns the losses (M,).
         penalty: computes the predictions and P; None for P = 0.
+        loss: L; the mean squared error by default.
         terms: `loss_term` of extensions, added to P.
         gradients: `gradients` of extensions, called after each backward pass.
         graphs: False keeps every step an ordinary one.
 
     Raises:
-        ValueError: a penalty, terms or gradients with `LevenbergMarquardt`, or a model that it can't train.
+        ValueError: a penalty, terms, gradients or another loss with `LevenbergMarquardt`, or a model that it can't
+            train.
     """
 
     def __init__(
@@ -51,16 +55,24 @@ class TrainingStep:
         optimizer: Optimizer,
         penalty: Penalty | None = None,
         *,
+        loss: Loss | None = None,
         terms: Sequence[Callable[[StackedModel, Tensor, Tensor], Tensor]] = (),
         gradients: Sequence[Callable[[StackedModel], None]] = (),
         graphs: bool = True,
     ) -> None:
         self._model = model
+        self._loss = MeanSquaredError() if loss is None else loss
         self._penalty, self._terms, self._gradients = penalty, terms, gradients
         self._optimizer = optimizer
         self._device = optimizer.param_groups[0]["params"][0].device
         self._least_squares = isinstance(optimizer, LevenbergMarquardt)
         if self._least_squares:
+            if not self._loss.least_squares:
+                kind = f"{self._loss.title} of {'columns of their own' if self._loss.masked else 'classes'}"
+                raise ValueError(
+                    f"LevenbergMarquardt solves for the squares of all errors, and the tasks' loss is the {kind}: use "
+                    "another optimizer"
+                )
             if penalty is not None:
                 raise ValueError("LevenbergMarquardt takes no penalty, which is no sum of squares: use penalty=none")
             if terms or gradients:
@@ -124,9 +136,7 @@ class TrainingStep:
             for term in self._terms:
                 added = checked_term(term, self._model, inputs, predictions)
                 penalty = added if penalty is None else penalty + added
-            errors = predictions.detach() - targets.detach()
-            losses = errors.square().mean(dim=(1, 2))
-            upstream = errors.mul_(2.0 / max(errors.shape[1] * errors.shape[2], 1))
+            losses, upstream = self._loss(predictions, targets)
             if penalty is not None and penalty.requires_grad:
                 torch.autograd.backward([predictions, penalty], [upstream, torch.ones_like(penalty)])
             else:

@@ -104,7 +104,8 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
         )
         training.check()
         terms, gradients = training.hooks("loss_term"), training.hooks("gradients")
-        TrainingStep(model, optimizer, penalty, terms=terms, gradients=gradients)  # whether they go together
+        # whether they go together
+        TrainingStep(model, optimizer, penalty, loss=curriculum.loss, terms=terms, gradients=gradients)
         # what only a pass forward and back shows, an engine that does not run here for example
         output = model(curriculum.tasks[0].train_inputs[:, :1])
         torch.autograd.grad(output.sum(), trainable(model), allow_unused=True)
@@ -136,11 +137,11 @@ def _check_losses(model: StackedModel, curriculum: Curriculum) -> None:
     with torch.no_grad():
         for task in curriculum.tasks[:: max(len(curriculum) - 1, 1)]:  # the first and the last
             some = slice(None, None, -(-task.train_inputs.shape[1] // 100))
-            errors = model(task.train_inputs[:, some].contiguous()) - task.train_targets[:, some]
-            if not bool(errors.square().mean(dim=(1, 2)).isfinite().all()):
-                largest = max(float(x.abs().max()) for x in (task.train_inputs, task.train_targets))
+            losses, _ = curriculum.loss(model(task.train_inputs[:, some].contiguous()), task.train_targets[:, some])
+            if not bool(losses.isfinite().all()):
+                largest = max(float(x.abs().max()) for x in (task.train_inputs, task.own(task.train_targets)))
                 raise ConfigError(
-                    f"the untrained model's loss is not a finite number in {errors.dtype}: the values of "
+                    f"the untrained model's loss is not a finite number in {losses.dtype}: the values of "
                     f"{task.name!r} reach {largest:.3g}; take smaller ones, or a smaller start of the model"
                 )
 
