@@ -2,7 +2,7 @@
 
 __all__ = ["Errors", "Evaluator", "baseline_rmse"]
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,8 @@ from continual.metrics import rmse
 from continual.models import StackedModel
 from tasks import Curriculum
 from tasks.curriculum import Split
+
+Predictor = Callable[[Tensor], Tensor]
 
 
 class Errors(NamedTuple):
@@ -52,13 +54,19 @@ class Evaluator:
         self._lengths = [inputs.shape[1] for inputs, _ in sets]
 
     @torch.no_grad()
-    def __call__(self, model: StackedModel) -> Errors:
-        """Errors on the sets of all tasks."""
+    def __call__(self, model: StackedModel, predictors: Sequence[Predictor | None] | None = None) -> Errors:
+        """Errors on the sets of all tasks.
+
+        Args:
+            model: predicts them all.
+            predictors: of each task what predicts it in the model's place, None where nothing does.
+        """
         squares, hits = [], []
-        for x, y in zip(self._inputs.split(self._chunk, dim=1), self._targets.split(self._chunk, dim=1), strict=True):
-            predictions, wanted = model(x).double(), y.double()
-            squares.append((self._loss.estimate(predictions, wanted) - wanted).square())
-            hits.append(self._loss.hits(predictions, wanted))
+        for predict, inputs, targets in self._sets(model, predictors):
+            for x, y in zip(inputs.split(self._chunk, dim=1), targets.split(self._chunk, dim=1), strict=True):
+                predictions, wanted = predict(x).double(), y.double()
+                squares.append((self._loss.estimate(predictions, wanted) - wanted).square())
+                hits.append(self._loss.hits(predictions, wanted))
         own = zip(self._tasks, self._by_task(squares), strict=True)
         columns = [task.own(each).flatten(1) for task, each in own]
         means = [rmse(each.sum(dim=1).cpu().numpy(), each.shape[1]) for each in columns]
@@ -67,6 +75,15 @@ class Evaluator:
         return Errors(
             np.stack(means, axis=-1), np.stack(medians, axis=-1), np.stack(shares, axis=-1) if shares else None
         )
+
+    def _sets(
+        self, model: Predictor, predictors: Sequence[Predictor | None] | None
+    ) -> Iterable[tuple[Predictor, Tensor, Tensor]]:
+        """What predicts which inputs and targets: all at once, unless some tasks have predictors of their own."""
+        if predictors is None:
+            return [(model, self._inputs, self._targets)]
+        each = [model if predictor is None else predictor for predictor in predictors]
+        return zip(each, self._by_task([self._inputs]), self._by_task([self._targets]), strict=True)
 
     def _by_task(self, pieces: Sequence[Tensor]) -> Sequence[Tensor]:
         """What belongs to the samples of each task, of pieces along all of them; nothing of nothing."""

@@ -15,14 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from continual.extension import Moment, Training
+from continual.extension import Moment, Session, Training
 from continual.models import parameter_counts, some_of, trainable
 from continual.optimizers.making import make_optimizer
 from continual.stopping import LimitReachedError, Stopped
 from continual.training.evaluation import Evaluator
 from continual.training.history import History
 from continual.training.hooks import Hooks
-from continual.training.stepping import TrainingStep
+from continual.training.stepping import TrainingStep, step_hooks
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +77,8 @@ class _Loop:
         self.heard: set[Any] = set()  # those that have said what they do in this task
         self.penalized = self.wants_penalty()
         self.begin_optimizer()
+        loss, draws = self.curriculum.loss, training.generators
+        self.hooks.begin(Session(self.model, loss, self.settings, draws, lambda: self.optimizer))
         self.saved = time.monotonic()
 
     def run(self) -> None:
@@ -108,9 +110,7 @@ class _Loop:
             self.model,
             self.optimizer,
             self.training.penalty if self.penalized else None,
-            loss=self.curriculum.loss,
-            terms=self.hooks.terms,
-            gradients=self.hooks.gradients,
+            **step_hooks(self.training),
         )
 
     def wants_penalty(self) -> bool:
@@ -142,7 +142,7 @@ class _Loop:
     def prepare(self, inputs: Tensor, targets: Tensor) -> None:
         """What comes before a step: changes of the model, and a new optimizer where the old one lost its meaning."""
         task, step = self.place
-        anew = step == 0 and task > 0 and getattr(self.training.strategy, "reset_optimizer", True)
+        anew = step == 0 and task > 0 and self.training.reset_optimizer
         changes = self.hooks.changes(self.moment(inputs, targets)) if self.hooks.change_models else []
         for asked, change in changes:
             # the console hears of each kind once a task; log.txt has them all
@@ -204,7 +204,7 @@ class _Loop:
         self.end_row(self.task + 1)
 
     def evaluate(self, task: int, loss: NDArray[np.float64]) -> None:
-        rmse, median, accuracy = self.evaluator(self.model)
+        rmse, median, accuracy = self.evaluator(self.model, self.hooks.predictors(len(self.curriculum)))
         # a prediction can overflow before the next loss does
         self.history.alive = self.history.alive & np.isfinite(rmse).all(axis=1)
         rmse, median = (np.where(self.history.alive[:, None], errors, np.nan) for errors in (rmse, median))

@@ -1,6 +1,6 @@
 """One optimizer step on the loss of every member; on CUDA recorded once and replayed as a graph."""
 
-__all__ = ["TrainingStep"]
+__all__ = ["TrainingStep", "step_hooks"]
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from continual.extension import Penalty, owner
-from continual.models import StackedModel
+from continual.extension import Penalty, Quadratic, Training, owner
+from continual.extension.quadratic import flat
+from continual.models import StackedModel, trainable
+from continual.optimizers.lbfgs import LBFGS
 from continual.optimizers.least_squares import LeastSquares
 from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
 from continual.optimizers.staged import Staged
@@ -41,12 +43,14 @@ class TrainingStep:
         penalty: computes the predictions and P; None for P = 0.
         loss: L; the mean squared error by default.
         terms: `loss_term` of extensions, added to P.
-        gradients: `gradients` of extensions, called after each backward pass.
+        looks: `loss_gradients` of extensions, called after each backward pass.
+        quadratics: `quadratics` of extensions, added to P after that.
+        gradients: `gradients` of extensions, called last.
         graphs: False keeps every step an ordinary one.
 
     Raises:
         ValueError: a penalty, terms, gradients or another loss with `LevenbergMarquardt`, or a model that it can't
-            train.
+            train; surgery on gradients with an optimizer that searches for a minimum.
     """
 
     def __init__(
@@ -57,10 +61,13 @@ class TrainingStep:
         *,
         loss: Loss | None = None,
         terms: Sequence[Callable[[StackedModel, Tensor, Tensor], Tensor]] = (),
+        looks: Sequence[Callable[[StackedModel], None]] = (),
+        quadratics: Sequence[Callable[[], Sequence[Quadratic]]] = (),
         gradients: Sequence[Callable[[StackedModel], None]] = (),
         graphs: bool = True,
     ) -> None:
         self._model = model
+        self._looks, self._quadratics = looks, quadratics
         self._loss = MeanSquaredError() if loss is None else loss
         self._penalty, self._terms, self._gradients = penalty, terms, gradients
         self._optimizer = optimizer
@@ -75,14 +82,15 @@ class TrainingStep:
                 )
             if penalty is not None:
                 raise ValueError("LevenbergMarquardt takes no penalty, which is no sum of squares: use penalty=none")
-            if terms or gradients:
-                owners = {owner(each).partition(".")[0] for each in (*terms, *gradients)}
+            if terms or looks or gradients:
+                owners = {owner(each).partition(".")[0] for each in (*terms, *looks, *gradients)}
                 raise ValueError(
                     f"LevenbergMarquardt solves for the squares of errors alone, and {' and '.join(sorted(owners))} "
                     "changes the loss or its gradients: use another optimizer"
                 )
             (group,) = optimizer.param_groups
             LeastSquares.check(model, group["params"], group["roughness"])
+        _check_surgery(optimizer, (*looks, *gradients))
         self._graphs = graphs and self._recordable() and self._make_capturable()
         self._eager_steps = 0
         self._graph: Any = None
@@ -90,7 +98,8 @@ class TrainingStep:
 
     def _recordable(self) -> bool:
         """Whether all that extensions add to a step may be captured."""
-        owners = (getattr(each, "__self__", each) for each in (*self._terms, *self._gradients))
+        added = (*self._terms, *self._looks, *self._quadratics, *self._gradients)
+        owners = (getattr(each, "__self__", each) for each in added)
         return all(getattr(owner, "capturable", False) for owner in owners)
 
     def _make_capturable(self) -> bool:
@@ -121,7 +130,8 @@ class TrainingStep:
     def _step(self, inputs: Tensor, targets: Tensor) -> Tensor:
         result: Any
         if self._least_squares:
-            problem: Any = LeastSquares(self._model, inputs, targets)
+            quadratics = [each for give in self._quadratics for each in give()]
+            problem: Any = LeastSquares(self._model, inputs, targets, quadratics)
             result = self._optimizer.step(problem)
             return result
 
@@ -143,6 +153,9 @@ class TrainingStep:
                 predictions.backward(upstream)
             if penalty is not None:
                 losses = losses + penalty.detach()
+            for look in self._looks:
+                look(self._model)
+            losses = self._add_quadratics(losses)
             for change in self._gradients:
                 change(self._model)
             return losses
@@ -150,6 +163,22 @@ class TrainingStep:
         # torch's annotation says float; what the closure returns is handed through as it is
         result = self._optimizer.step(closure)  # type: ignore[arg-type]
         return result
+
+    def _add_quadratics(self, losses: Tensor) -> Tensor:
+        """Losses with the quadratic terms, whose gradients are added to those that are there."""
+        quadratics = [each for give in self._quadratics for each in give()]
+        if not quadratics:
+            return losses
+        parameters = trainable(self._model)
+        x = flat(parameter.detach() for parameter in parameters)
+        for quadratic in quadratics:
+            value, gradient = quadratic.value_and_gradient(x)
+            losses = losses + value
+            pieces = gradient.split([parameter[0].numel() for parameter in parameters], dim=1)
+            for parameter, piece in zip(parameters, pieces, strict=True):
+                own = piece.view(parameter.shape)
+                parameter.grad = own if parameter.grad is None else parameter.grad.add_(own)
+        return losses
 
     def _beside(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """An ordinary step on a stream of its own, as what comes before a capture has to be."""
@@ -165,3 +194,21 @@ class TrainingStep:
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
             self._losses = self._step(self._inputs, self._targets)
+
+
+def step_hooks(training: Training) -> dict[str, Any]:
+    """What a training's tasks and extensions make of a step, as arguments of `TrainingStep`."""
+    names = {"terms": "loss_term", "looks": "loss_gradients", "quadratics": "quadratics", "gradients": "gradients"}
+    return {"loss": training.curriculum.loss, **{key: training.hooks(name) for key, name in names.items()}}
+
+
+def _check_surgery(optimizer: Optimizer, gradients: Sequence[Callable[[StackedModel], None]]) -> None:
+    """Refuses what makes of gradients no gradients, under an optimizer that takes them for such."""
+    stages = optimizer.stages if isinstance(optimizer, Staged) else (optimizer,)
+    searching = [each for each in stages if isinstance(each, LBFGS | torch.optim.LBFGS)]
+    for each in gradients:
+        if searching and getattr(getattr(each, "__self__", each), "surgery", False):
+            raise ValueError(
+                f"{owner(each).partition('.')[0]} changes gradients into what is none of the loss, along which "
+                f"{type(searching[0]).__name__} can't search: use optimizer=adam or optimizer=sgd"
+            )
