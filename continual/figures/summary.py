@@ -27,7 +27,7 @@ from continual.figures.parts.style import (
 from continual.figures.parts.surface import Surface, draw_error_map, draw_target_map, error_norm
 from continual.figures.parts.view import View
 from continual.figures.phases import draw_phase, finish, value_limits
-from continual.metrics import METRICS, summarize
+from continual.metrics import CORE, METRICS, summarize
 from continual.records.record import Record
 from continual.reports.numbers import format_count, format_interval
 from continual.reports.structure import outcome
@@ -108,7 +108,7 @@ def run_summary(record: Record, among: Sequence[Record] | None = None) -> Figure
             labelspacing=0.25,
             alignment="left",
         )
-    for line, name in enumerate(METRICS if several else ("final_rmse",)):  # one task: nothing to forget or to pass on
+    for line, name in enumerate(CORE if several else ("final_rmse",)):  # one task: nothing to forget or to pass on
         height = below + 0.05 + 0.33 * line
         write(figure, 9.45, height, METRICS[name], color=GREY, fontsize=6.5)
         write(figure, 9.45, height + 0.12, format_interval(summarize(record.metrics[name])), fontsize=8)

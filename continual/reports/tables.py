@@ -24,6 +24,7 @@ from continual.metrics import METRICS, Summary, summarize
 from continual.records.files import replace_file
 from continual.records.record import Record
 from continual.reports.numbers import format_count, format_interval
+from continual.reports.undefined import undefined_notes
 from continual.reports.wrapping import wrap_name
 
 SHOWN = ("learned_rmse", "final_rmse", "forgetting", "retention")
@@ -78,6 +79,11 @@ class Row:
             self.seeds,
         ]
 
+    def reasons(self, with_total: bool) -> list[str]:
+        """For each of `cells` why it is undefined, wholly or in some seeds; "" where it is not."""
+        before = ["", "", *([""] if with_total else []), ""]
+        return [*before, *(self.record.metrics.reason(name) for name in SHOWN), "", ""]
+
 
 def rows(records: Sequence[Record]) -> list[Row]:
     """One row a run, in the order given, its metrics summarised over the members."""
@@ -123,7 +129,8 @@ def text_table(records: Sequence[Record], width: int = 120) -> str:
     lines.append("─" * (sum(widths) + 2 * len(widths[1:])))
     for cells in body:
         lines.extend(_aligned(cells, widths))
-    return "\n".join([*lines, "", *textwrap.wrap(LEGEND, width)]) + "\n"
+    notes = [line for note in (LEGEND, *undefined_notes(records, SHOWN)) for line in textwrap.wrap(note, width)]
+    return "\n".join([*lines, "", *notes]) + "\n"
 
 
 def _aligned(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
@@ -199,6 +206,6 @@ def write_tables(records: Sequence[Record], folder: Path) -> list[Path]:
         [*header(with_total), *(f"{key}, chosen" for key in chosen)],
         [[*row.cells(with_total), *(row.chosen.get(key, "") for key in chosen)] for row in rows(records)],
     )
-    text = f"{table}\n{LEGEND}\n"
+    text = "\n\n".join([table.rstrip(), " ".join([LEGEND, *undefined_notes(records, SHOWN)])]) + "\n"
     replace_file(folder / "table.md", lambda path: path.write_text(text, encoding="utf-8"))
     return [folder / "table.csv", folder / "table.md"]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from continual.metrics import summarize
+from continual.metrics import METRICS, find_metric, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from continual.trackers.tracker import RunInfo
 
 _LONGEST_TAG = 64
+_ALONE = tuple(name for name in METRICS if find_metric(name).needs != "another run")
+"""Metrics that a run has as soon as it is done."""
 
 
 def settings(run: RunInfo, member: int | None = None) -> dict[str, Any]:
@@ -125,8 +127,8 @@ def summary(record: Record) -> dict[str, Any]:
         "diverged": int(record.diverged.sum()),
         **_costs(record),
     }
-    for name, values in record.metrics.items():
-        found = summarize(values)
+    for name in _ALONE:
+        found = summarize(record.metrics[name])
         mean, half = float(found.mean), float(found.half_width)
         numbers[f"{name}/mean"] = mean
         numbers[f"{name}/low"], numbers[f"{name}/high"] = mean - half, mean + half
@@ -138,7 +140,7 @@ def summary(record: Record) -> dict[str, Any]:
 
 def member_summary(record: Record, member: int) -> dict[str, Any]:
     """The numbers of one member: every metric under its plain name."""
-    metrics = {name: float(values[member]) for name, values in record.metrics.items()}
+    metrics = {name: float(record.metrics[name][member]) for name in _ALONE}
     return {"diverged": int(record.diverged[member]), **_costs(record), **metrics}
 
 

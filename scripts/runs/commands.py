@@ -106,7 +106,8 @@ def _show(options: argparse.Namespace) -> int:
     record = run.record
     if record is not None:
         for name, title in METRICS.items():
-            print(f"{title}: {format_interval(summarize(record.metrics[name]))}")
+            why = record.metrics.reason(name)
+            print(f"{title}: {format_interval(summarize(record.metrics[name]))}{f' ({why})' if why else ''}")
         keys = (
             "experiment",
             "identity",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from continual.metrics import METRICS
+from continual.metrics import CORE, METRICS
 from continual.records.record import Record
 from continual.records.store import StoredRun
 from continual.reports.numbers import format_count, format_interval
@@ -82,6 +82,7 @@ class Column:
         texts: how the values are written, where not as themselves.
         shown: whether it is there from the beginning.
         path: parts of the key, of a setting.
+        reasons: why a value is undefined, of a metric; "" where it is not.
     """
 
     key: str
@@ -91,6 +92,7 @@ class Column:
     texts: list[str] | None = None
     shown: bool = False
     path: tuple[str, ...] | None = None
+    reasons: list[str] | None = None
 
     def coded(self) -> dict[str, Any]:
         """As plain JSON: different values once each, and which of them each run has (-1: none of them)."""
@@ -109,6 +111,9 @@ class Column:
             found["texts"] = self.texts
         if self.path is not None:
             found["path"] = list(self.path)
+        if self.reasons is not None and any(self.reasons):
+            reasons = list(dict.fromkeys(self.reasons))
+            found |= {"reasons": reasons, "reason_at": [reasons.index(reason) for reason in self.reasons]}
         return found
 
 
@@ -188,8 +193,10 @@ def _results(lines: Sequence[Row | None], total: bool, several: bool, runs: Sequ
     for name, title in METRICS.items():
         means = of(lambda row, name=name: number(row.metrics[name].mean))  # type: ignore[misc]
         texts = ["–" if line is None else format_interval(line.metrics[name]) for line in lines]
-        found.append(Column(f"{name}_mean", title, "result", means, texts, shown=name in SHOWN))
-    for name, title in METRICS.items():
+        why = ["" if line is None else line.record.metrics.reason(name) for line in lines]
+        found.append(Column(f"{name}_mean", title, "result", means, texts, shown=name in SHOWN, reasons=why))
+    for name in CORE:
+        title = METRICS[name]
         parts: dict[str, Callable[[Row], Any]] = {
             "half_width": lambda row, name=name: number(row.metrics[name].half_width),  # type: ignore[misc]
             "median": lambda row, name=name: number(row.metrics[name].median),  # type: ignore[misc]

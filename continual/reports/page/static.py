@@ -21,9 +21,15 @@ def results_table(folder: Path, records: Sequence[Record]) -> str:
     with_total = has_frozen(records)
     body = []
     for row in rows(records):
-        name, *cells = row.cells(with_total)
-        body.append([link(folder, row.record.folder, name), *map(escape, cells)])
+        (name, *cells), (_, *reasons) = row.cells(with_total), row.reasons(with_total)
+        told = [_told(cell, why) for cell, why in zip(cells, reasons, strict=True)]
+        body.append([link(folder, row.record.folder, name), *told])
     return html_table(header(with_total), body)
+
+
+def _told(cell: str, why: str) -> str:
+    """A cell that says why it is undefined when it is pointed at."""
+    return f'<span title="undefined: {escape(why)}">{escape(cell)}</span>' if why else escape(cell)
 
 
 def structures_table(records: Sequence[Record]) -> str:
