@@ -4,9 +4,11 @@ __all__ = [
     "LEGEND",
     "Row",
     "header",
+    "legend",
     "markdown_table",
     "raw",
     "rows",
+    "shown",
     "text_table",
     "write_csv",
     "write_tables",
@@ -30,12 +32,18 @@ from continual.reports.wrapping import wrap_name
 SHOWN = ("learned_rmse", "final_rmse", "forgetting", "retention")
 """Metrics of the tables for people; the CSV holds all of them."""
 
+CLASSES = ("learned_accuracy", "final_accuracy", "accuracy_forgetting", "final_rmse")
+"""The same where all runs are classification."""
+
 LEGEND = (
     "Mean ± half width of the 95 % interval over seeds (Student's t). ↓ lower is better, ↑ higher is better; "
     "forgetting > 0 is worse. Parameters are trainable ones; FLOPs are those of a forward pass; seconds are wall-clock "
     "time of all seeds together. (9/10): defined for 9 of 10 seeds; –: undefined."
 )
 """How to read a table."""
+
+OF_CLASSES = "RMSEs of classifications are those of the predicted probabilities."
+"""What is said below it where there are some."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class Row:
             for key, value in tuned.get("chosen", {}).items()
         }
 
-    def cells(self, with_total: bool) -> list[str]:
+    def cells(self, with_total: bool, metrics: Sequence[str] = SHOWN) -> list[str]:
         """The row as text, one cell for each entry of `header`."""
         total = [format_count(self.record.total_parameters)] if with_total else []
         return [
@@ -74,15 +82,26 @@ class Row:
             format_count(self.record.trainable_parameters),
             *total,
             format_count(self.flops),
-            *(format_interval(self.metrics[name]) for name in SHOWN),
+            *(format_interval(self.metrics[name]) if name in self.metrics else "–" for name in metrics),
             f"{self.record.seconds:.3g}" if self.record.seconds < 1000 else f"{self.record.seconds:.0f}",
             self.seeds,
         ]
 
-    def reasons(self, with_total: bool) -> list[str]:
+    def reasons(self, with_total: bool, metrics: Sequence[str] = SHOWN) -> list[str]:
         """For each of `cells` why it is undefined, wholly or in some seeds; "" where it is not."""
         before = ["", "", *([""] if with_total else []), ""]
-        return [*before, *(self.record.metrics.reason(name) for name in SHOWN), "", ""]
+        return [*before, *(self.record.metrics.reason(name) for name in metrics), "", ""]
+
+
+def shown(records: Sequence[Record]) -> tuple[str, ...]:
+    """Metrics of a table for people: accuracies where there are some, in place of RMSEs where all runs have them."""
+    classes = [record.accuracy is not None for record in records]
+    return CLASSES if classes and all(classes) else (*SHOWN, *(("final_accuracy",) if any(classes) else ()))
+
+
+def legend(records: Sequence[Record]) -> str:
+    """How to read their table."""
+    return f"{LEGEND} {OF_CLASSES}" if any(record.accuracy is not None for record in records) else LEGEND
 
 
 def rows(records: Sequence[Record]) -> list[Row]:
@@ -95,10 +114,10 @@ def has_frozen(records: Sequence[Record]) -> bool:
     return any(record.total_parameters != record.trainable_parameters for record in records)
 
 
-def header(with_total: bool) -> list[str]:
+def header(with_total: bool, metrics: Sequence[str] = SHOWN) -> list[str]:
     """Titles of the columns; the arrows point to the better side."""
     total = ["total"] if with_total else []
-    return ["model", "params", *total, "FLOPs", *(METRICS[name] for name in SHOWN), "seconds", "seeds"]
+    return ["model", "params", *total, "FLOPs", *(METRICS[name] for name in metrics), "seconds", "seeds"]
 
 
 def text_table(records: Sequence[Record], width: int = 120) -> str:
@@ -110,10 +129,13 @@ def text_table(records: Sequence[Record], width: int = 120) -> str:
         records: runs, one row each.
         width: columns to fit into; names keep at least 14.
     """
-    with_total = has_frozen(records)
-    titles = [title.replace(" RMSE", "\nRMSE").split("\n") for title in header(with_total)]
+    with_total, metrics = has_frozen(records), shown(records)
+    titles = [
+        title.replace(" RMSE", "\nRMSE").replace(" accuracy", "\naccuracy").split("\n")
+        for title in header(with_total, metrics)
+    ]
     body = [
-        [cell.replace(" diverged", " div.").replace(" (", "\n(").split("\n") for cell in row.cells(with_total)]
+        [cell.replace(" diverged", " div.").replace(" (", "\n(").split("\n") for cell in row.cells(with_total, metrics)]
         for row in rows(records)
     ]
     for cells, record in zip(body, records, strict=True):
@@ -129,7 +151,8 @@ def text_table(records: Sequence[Record], width: int = 120) -> str:
     lines.append("─" * (sum(widths) + 2 * len(widths[1:])))
     for cells in body:
         lines.extend(_aligned(cells, widths))
-    notes = [line for note in (LEGEND, *undefined_notes(records, SHOWN)) for line in textwrap.wrap(note, width)]
+    said = (legend(records), *undefined_notes(records, metrics))
+    notes = [line for note in said for line in textwrap.wrap(note, width)]
     return "\n".join([*lines, "", *notes]) + "\n"
 
 
@@ -200,12 +223,12 @@ def write_tables(records: Sequence[Record], folder: Path) -> list[Path]:
     content = [_csv_row(row, axes) for row in rows(records)]
     columns = dict.fromkeys(column for line in content for column in line)  # those chosen differ between models
     write_csv([{column: line.get(column, "") for column in columns} for line in content], folder / "table.csv")
-    with_total = has_frozen(records)
+    with_total, metrics = has_frozen(records), shown(records)
     chosen = list(dict.fromkeys(key for row in rows(records) for key in row.chosen))
     table = markdown_table(
-        [*header(with_total), *(f"{key}, chosen" for key in chosen)],
-        [[*row.cells(with_total), *(row.chosen.get(key, "") for key in chosen)] for row in rows(records)],
+        [*header(with_total, metrics), *(f"{key}, chosen" for key in chosen)],
+        [[*row.cells(with_total, metrics), *(row.chosen.get(key, "") for key in chosen)] for row in rows(records)],
     )
-    text = "\n\n".join([table.rstrip(), " ".join([LEGEND, *undefined_notes(records, SHOWN)])]) + "\n"
+    text = "\n\n".join([table.rstrip(), " ".join([legend(records), *undefined_notes(records, metrics)])]) + "\n"
     replace_file(folder / "table.md", lambda path: path.write_text(text, encoding="utf-8"))
     return [folder / "table.csv", folder / "table.md"]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from continual.metrics import METRICS, find_metric, summarize
+from continual.metrics import find_metric, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from continual.trackers.tracker import RunInfo
 
 _LONGEST_TAG = 64
-_ALONE = tuple(name for name in METRICS if find_metric(name).needs != "another run")
-"""Metrics that a run has as soon as it is done."""
 
 
 def settings(run: RunInfo, member: int | None = None) -> dict[str, Any]:
@@ -127,7 +125,7 @@ def summary(record: Record) -> dict[str, Any]:
         "diverged": int(record.diverged.sum()),
         **_costs(record),
     }
-    for name in _ALONE:
+    for name in _alone(record):
         found = summarize(record.metrics[name])
         mean, half = float(found.mean), float(found.half_width)
         numbers[f"{name}/mean"] = mean
@@ -140,8 +138,13 @@ def summary(record: Record) -> dict[str, Any]:
 
 def member_summary(record: Record, member: int) -> dict[str, Any]:
     """The numbers of one member: every metric under its plain name."""
-    metrics = {name: float(record.metrics[name][member]) for name in _ALONE}
+    metrics = {name: float(record.metrics[name][member]) for name in _alone(record)}
     return {"diverged": int(record.diverged[member]), **_costs(record), **metrics}
+
+
+def _alone(record: Record) -> list[str]:
+    """Metrics that a run has as soon as it is done."""
+    return [name for name in record.metrics if find_metric(name).needs != "another run"]
 
 
 def _costs(record: Record) -> dict[str, Any]:
