@@ -21,12 +21,12 @@ from tests.synthetic import write_run
 
 
 def test_by_hand() -> None:
-    A = np.array([[0.1, 0.2, 0.3][0.1, 0.2, 0.3], [0.9, 0.2, 0.4], [0.95, 0.8, 0.5], [0.6, 0.85, 1.0]])
+    A = np.array([[0.1, 0.2, 0.3], [0.9, 0.2, 0.4], [0.95, 0.8, 0.5], [0.6, 0.85, 1.0]])
     assert final_accuracy(A) == pytest.approx((0.6 + 0.85 + 1.0) / 3)
     assert learned_accuracy(A) == pytest.approx((0.9 + 0.8 + 1.0) / 3)
     assert accuracy_forgetting(A) == pytest.approx(((0.95 - 0.6) + (0.8 - 0.85)) / 2)
     assert accuracy_backward_transfer(A) == pytest.approx(((0.6 - 0.9) + (0.85 - 0.8)) / 2)
-    single = np.array([[0.1, 0.2, 0.3][0.5], [0.75]])
+    single = np.array([[0.5], [0.75]])
     assert np.isnan(accuracy_forgetting(single))
     assert np.isnan(accuracy_backward_transfer(single))
     assert final_accuracy(single) == 0.75
@@ -75,7 +75,7 @@ def test_tables_show_them_where_they_are(tmp_path) -> None:
 
 
 def test_what_trackers_are_shown_along_training() -> None:
-    accuracy = np.array([[0.1, 0.2, 0.3][0.25, 1.0], [0.75, np.nan], [0.5, 0.5]])
+    accuracy = np.array([[0.25, 1.0], [0.75, np.nan], [0.5, 0.5]])
     row = accuracy_row(accuracy)
     assert row["curve/accuracy/task_1/mean"] == 0.5
     assert row["curve/accuracy/task_2/mean"] == 0.75
