@@ -3,6 +3,7 @@
 __all__ = [
     "LEGEND",
     "Row",
+    "aligned_table",
     "header",
     "markdown_table",
     "raw",
@@ -111,13 +112,18 @@ def text_table(records: Sequence[Record], width: int = 120) -> str:
         width: columns to fit into; names keep at least 14.
     """
     with_total = has_frozen(records)
-    titles = [title.replace(" RMSE", "\nRMSE").split("\n") for title in header(with_total)]
+    notes = [line for note in (LEGEND, *undefined_notes(records, SHOWN)) for line in textwrap.wrap(note, width)]
+    lines = aligned_table(header(with_total), [row.cells(with_total) for row in rows(records)], width)
+    return "\n".join([*lines, "", *notes]) + "\n"
+
+
+def aligned_table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Lines of a table whose first column is wrapped so that it fits; counts stand below their number."""
+    titles = [title.replace(" RMSE", "\nRMSE").split("\n") for title in header]
     body = [
-        [cell.replace(" diverged", " div.").replace(" (", "\n(").split("\n") for cell in row.cells(with_total)]
-        for row in rows(records)
+        [[row[0]], *(cell.replace(" diverged", " div.").replace(" (", "\n(").split("\n") for cell in row[1:])]
+        for row in rows
     ]
-    for cells, record in zip(body, records, strict=True):
-        cells[0] = [record.name]
     widths = [max(len(line) for cells in [titles, *body] for line in cells[i]) for i in range(len(titles))]
     widths[0] = min(widths[0], max(width - sum(widths[1:]) - 2 * len(widths[1:]), 14))
     for cells in body:
@@ -129,8 +135,7 @@ def text_table(records: Sequence[Record], width: int = 120) -> str:
     lines.append("─" * (sum(widths) + 2 * len(widths[1:])))
     for cells in body:
         lines.extend(_aligned(cells, widths))
-    notes = [line for note in (LEGEND, *undefined_notes(records, SHOWN)) for line in textwrap.wrap(note, width)]
-    return "\n".join([*lines, "", *notes]) + "\n"
+    return lines
 
 
 def _aligned(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
