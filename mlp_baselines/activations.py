@@ -118,8 +118,10 @@ class FuzzyTiling(nn.Module):
         half = 0.5 * self.tile
         middle = self.low + half + self.tile * torch.arange(self.expansion, dtype=z.dtype, device=z.device)
         distance = F.relu((z.unsqueeze(-1) - middle).abs() - half)  # from the tile, either side
-        # a product and not a choice, so that NaN stays NaN
-        return ((1.0 - distance) * (distance <= self.softness)).flatten(-2)
+        # by thresholds, which keep what is NaN, and not by masks, which take as long as all else together
+        limits = torch.finfo(z.dtype)
+        beyond = self.softness * (1.0 + limits.eps) + limits.tiny  # the next number after it
+        return (1.0 + F.threshold(-distance, -beyond, -1.0)).flatten(-2)
 
     def extra_repr(self) -> str:
         """Settings, for `print(model)` and records."""

@@ -24,6 +24,16 @@ def _check_bandwidth(bandwidth: float) -> None:
         raise ValueError(f"bandwidth must be positive and finite, got {bandwidth}")
 
 
+def _squared_distances(x: Tensor, centers: Tensor) -> Tensor:
+    """Of inputs (M, B, I) from centres (M, F, I): (M, B, F). Units come last, of which there are many."""
+    first, *others = range(x.shape[2])
+    squared = (x[..., None, first] - centers[:, None, :, first]).square()
+    for index in others:
+        offset = x[..., None, index] - centers[:, None, :, index]
+        squared = torch.addcmul(squared, offset, offset)
+    return squared
+
+
 class RBFLattice(FeatureModel):
     r"""Gaussians on a lattice of centres, \(f(x) = \sum_j w_j \exp(-\|x - g_j\|^2 / h^2)\).
 
@@ -178,10 +188,13 @@ class RBFNetwork(FeatureModel):
 
     def features(self, x: Tensor, chosen: Any = slice(None)) -> Tensor:
         """The Gaussians of all units: (M', B, I) to (M', B, F)."""
-        # not as squares and products of x and c, which lose half of the digits where the Gaussians are narrow; and with
-        # the units last, of which there are many, where inputs are few
-        offset = x.transpose(1, 2).unsqueeze(3) - self.centers[chosen].transpose(1, 2).unsqueeze(2)
-        return gaussian((offset * self.sharpness[chosen][:, None, None, :]).square().sum(dim=1))
+        centers = self.centers[chosen]
+        # as squares and products, which cost a matrix product and its derivatives two; but half of the digits are lost
+        # where Gaussians are narrow, so the value is that of the differences
+        norms = x.square().sum(dim=2, keepdim=True) + centers.square().sum(dim=2).unsqueeze(1)
+        squared = torch.baddbmm(norms, x, centers.transpose(1, 2), alpha=-2.0)
+        squared = squared + (_squared_distances(x.detach(), centers.detach()) - squared.detach())
+        return gaussian(self.sharpness[chosen].square().unsqueeze(1) * squared)
 
     def feature_flops(self) -> int:
         """Four an input of a unit (difference, product, square, sum), and the exponential."""

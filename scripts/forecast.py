@@ -107,7 +107,8 @@ def _seconds(values: dict[str, Any]) -> float:
     size = parts.training.settings.batch_size
     inputs, targets = task.train_inputs[:, :size].contiguous(), task.train_targets[:, :size].contiguous()
     optimizer = make_optimizer(parts.training.make, parts.training.model)
-    step = TrainingStep(parts.training.model, optimizer, parts.training.penalty, graphs=False)
+    loss = parts.training.curriculum.loss
+    step = TrainingStep(parts.training.model, optimizer, parts.training.penalty, loss=loss, graphs=False)
     step(inputs, targets)  # in which kernels may be compiled
     begin = time.perf_counter()
     step(inputs, targets)

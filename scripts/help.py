@@ -14,6 +14,9 @@ from scripts.groups import composed, find, listed, options, without_hydra
 _WIDTH = 120
 _LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*?)(?: +#\s*(?P<comment>.*))?$")
 
+_SEVERAL = ("adaptation", "probe", "strategy")
+"""Groups of which several options may be taken at once."""
+
 
 def show_help(arguments: Sequence[str]) -> str:
     """The text of `--help` for the config that the other arguments make.
@@ -77,7 +80,7 @@ def _header(text: str) -> str:
 
 def _config(config: DictConfig) -> Iterator[str]:
     """The composed config as YAML, each key with the words of the file it comes from."""
-    said = _explanations({**config.hydra.runtime.choices, "adaptation": None, "probe": None})
+    said = _explanations({**config.hydra.runtime.choices, **dict.fromkeys(_SEVERAL)})
     lines = list(_with_paths(OmegaConf.to_yaml(without_hydra(config))))
     column = min(max((len(line) for path, line in lines if path in said), default=0) + 2, 50)
     for path, line in lines:
@@ -89,7 +92,7 @@ def _explanations(choices: Mapping[str, Any]) -> dict[str, str]:
     found = _comments(_read("train.yaml"), "")
     for group, choice in choices.items():
         # of several at once Hydra tells nothing; their keys have the options' names, and can't be confused
-        for option in options(group) if group in ("adaptation", "probe") else [choice]:
+        for option in options(group) if group in _SEVERAL else [choice]:
             text = "" if group.startswith("hydra") else _read(f"{group}/{option}.yaml")
             if text:
                 found |= _comments(text, "" if "# @package _global_" in text else f"{group.replace('/', '.')}.")

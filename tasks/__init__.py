@@ -1,4 +1,4 @@
-"""What is learned: tasks, curricula of tasks, and the families they come from. Pure data, no models."""
+"""What is learned and by which loss: tasks, curricula of tasks, and the families they come from. No models."""
 
 __all__ = [
     "Curriculum",

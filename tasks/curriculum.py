@@ -1,13 +1,15 @@
-"""Tasks and curricula: the data of T sequential regression tasks for M members."""
+"""Tasks and curricula: the data of T sequential tasks, of regression or classification, for M members."""
 
 __all__ = ["MOST_TASKS", "Curriculum", "Split", "Stream", "Task", "View", "check_tasks"]
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor
+
+from tasks.losses import LOSSES, Loss, LossName
 
 MOST_TASKS = 10_000
 """Tasks of a curriculum, at most: every pair of them has an entry in R, of every member."""
@@ -35,7 +37,7 @@ def check_tasks(count: int, name: str) -> None:
 
 @dataclass(frozen=True)
 class Task:
-    """One regression task: training data, a test set, and a validation set, none of which share a sample.
+    """One task: training data, a test set, and a validation set, none of which share a sample; and how it is judged.
 
     Args:
         name: what the task is called in figures and tables.
@@ -46,9 +48,14 @@ class Task:
         validation_inputs: shape (M, N", I), made like the test set; None in a task that has none, on which nothing can
             be chosen.
         validation_targets: shape (M, N", O), without noise.
+        loss: what predictions are judged by, a name of `tasks.losses.LOSSES`. Targets of "cross_entropy" are one-hot,
+            or probabilities; predictions are the logits of them.
+        columns: outputs that belong to the task, where those of others take no part in loss and errors (as in
+            task-incremental learning); None for all. The targets of other columns become NaN, see `tasks.losses`.
 
     Raises:
-        ValueError: shapes that do not fit together, or an empty set.
+        ValueError: shapes that do not fit together, an empty set, an unknown loss, no such columns, or targets that
+            are no probabilities where they have to be.
     """
 
     name: str
@@ -58,6 +65,8 @@ class Task:
     test_targets: Tensor
     validation_inputs: Tensor | None = None
     validation_targets: Tensor | None = None
+    loss: LossName = field(default="mean_squared_error", kw_only=True)
+    columns: tuple[int, ...] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if (self.validation_inputs is None) != (self.validation_targets is None):
@@ -74,6 +83,43 @@ class Task:
                     f"{kind} data of task {self.name!r} must have shapes (M, N, I) and (M, N, O) with N ≥ 1, "
                     f"got {tuple(x.shape)} and {tuple(y.shape)}"
                 )
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss of task {self.name!r} must be one of {', '.join(LOSSES)}, got {self.loss!r}")
+        if self.columns is not None:
+            self._mask(self.columns)
+        if LOSSES[self.loss].classifies:
+            self._check_classes()
+
+    def _mask(self, columns: Sequence[int]) -> None:
+        """Makes the targets of all columns but these NaN."""
+        outputs = self.train_targets.shape[2]
+        if not columns or len(set(columns)) < len(columns) or not all(0 <= column < outputs for column in columns):
+            raise ValueError(
+                f"columns of task {self.name!r} must be different ones of 0 to {outputs - 1}, got {list(columns)}"
+            )
+        object.__setattr__(self, "columns", tuple(columns))
+        others = [column for column in range(outputs) if column not in columns]
+        for name, targets in self.tensors().items():
+            if name.endswith("targets") and not bool(targets[..., others].isnan().all()):
+                targets = targets.clone()
+                targets[..., others] = torch.nan
+                object.__setattr__(self, name, targets)
+
+    def _check_classes(self) -> None:
+        """Refuses targets that are no probabilities of two classes or more."""
+        for name, targets in self.tensors().items():
+            if not name.endswith("targets"):
+                continue
+            own = self.own(targets)
+            if own.shape[2] < 2 or not bool((own >= 0.0).all() and ((own.sum(dim=2) - 1.0).abs() < 1e-4).all()):
+                raise ValueError(
+                    f"{name} of task {self.name!r} must be probabilities of at least 2 classes, which are at least 0 "
+                    "and have the sum 1 (one-hot, for example)"
+                )
+
+    def own(self, values: Tensor) -> Tensor:
+        """The columns that belong to the task, of predictions, targets or the like (..., O)."""
+        return values if self.columns is None else values[..., list(self.columns)]
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | None = None) -> "Task":
         """The same task in another dtype or on another device."""
@@ -128,7 +174,7 @@ class Curriculum:
             each ends.
 
     Raises:
-        ValueError: no tasks, or tasks of different members or features.
+        ValueError: no tasks, or tasks of different members, features or losses.
     """
 
     name: str
@@ -152,6 +198,11 @@ class Curriculum:
         shapes = {(x.shape[0], x.shape[2], y.shape[2]) for x, y in sets}
         if len(shapes) > 1:
             raise ValueError(f"all tasks must have the same members, inputs and outputs, got {sorted(shapes)}")
+        losses = sorted({task.loss for task in self.tasks})
+        if len(losses) > 1:
+            raise ValueError(
+                f"all tasks must have the same loss, whose errors can be compared, got {', '.join(losses)}"
+            )
 
     @property
     def members(self) -> int:
@@ -167,6 +218,11 @@ class Curriculum:
     def out_features(self) -> int:
         """O."""
         return self.tasks[0].train_targets.shape[2]
+
+    @property
+    def loss(self) -> Loss:
+        """What all tasks are judged by."""
+        return LOSSES[self.tasks[0].loss](masked=any(task.columns is not None for task in self.tasks))
 
     def __len__(self) -> int:
         return len(self.tasks)

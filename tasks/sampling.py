@@ -12,7 +12,8 @@ __all__ = [
 ]
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from dataclasses import replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -74,28 +75,26 @@ def task_orders(order: Order, tasks: int, generators: Sequence[Generator]) -> Te
 
 
 def arrange(tasks: Sequence[Task], orders: Tensor) -> list[Task]:
-    """Puts tasks into each member's order (M, T)."""
+    """Puts tasks into each member's order (M, T).
+
+    Raises:
+        ValueError: tasks of different columns in orders that differ.
+    """
     arranged = []
     for position in range(len(tasks)):
         chosen = orders[:, position].tolist()
 
-        def pick(field: str, chosen: Sequence[int] = chosen) -> Tensor:
-            return torch.stack([getattr(tasks[index], field)[member] for member, index in enumerate(chosen)])
-
-        same = len(set(chosen)) == 1
-        arranged.append(
-            tasks[chosen[0]]
-            if same
-            else Task(
-                f"task {position + 1} (order differs)",
-                pick("train_inputs"),
-                pick("train_targets"),
-                pick("test_inputs"),
-                pick("test_targets"),
-                pick("validation_inputs"),
-                pick("validation_targets"),
-            )
-        )
+        first = tasks[chosen[0]]
+        if len(set(chosen)) == 1:
+            arranged.append(first)
+            continue
+        if len({tasks[index].columns for index in chosen}) > 1:
+            raise ValueError("members can't have orders of their own where tasks have different columns of outputs")
+        fields: dict[str, Any] = {
+            name: torch.stack([getattr(tasks[index], name)[member] for member, index in enumerate(chosen)])
+            for name in first.tensors()
+        }
+        arranged.append(replace(first, name=f"task {position + 1} (order differs)", **fields))
     return arranged
 
 

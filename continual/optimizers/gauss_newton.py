@@ -7,11 +7,14 @@ With residuals r, R of them, their Jacobian J and rows D that are to be small, e
     \;=\; -\tfrac1R J^T (\tfrac1R J J^T + \lambda I)^{-1} r \quad \text{without } D.
 """
 
-__all__ = ["DampedSystem", "Roughness"]
+__all__ = ["DampedSystem", "Extra", "Roughness"]
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from continual.extension import Quadratic
 from continual.optimizers.least_squares import Blocks, Problem
 
 
@@ -43,6 +46,9 @@ class Roughness:
             matrix[:, places.unsqueeze(2), places.unsqueeze(1)] += columns @ own
 
 
+Extra = Roughness | Quadratic
+
+
 class DampedSystem:
     """Matrices and gradients of M members in float64, each kept until its member moves.
 
@@ -50,16 +56,16 @@ class DampedSystem:
         problem: what is linearized.
         x: parameters, (M, P).
         rows: residuals R of each member.
-        rough: D; None for none.
+        extras: D, as `Roughness`, and quadratic terms, which stand for more of its rows.
 
     Attributes:
         residuals: of each member where it was linearized last, (M, R).
     """
 
-    def __init__(self, problem: Problem, x: Tensor, rows: int, rough: Roughness | None) -> None:
-        self.problem, self.rows, self.rough = problem, rows, rough
+    def __init__(self, problem: Problem, x: Tensor, rows: int, extras: Sequence[Extra]) -> None:
+        self.problem, self.rows, self.extras = problem, rows, extras
         members, count = x.shape
-        self.dual = rough is None and count > rows
+        self.dual = not extras and count > rows
         size = rows if self.dual else count
         like = x.new_empty(0, dtype=torch.float64)
         self.residuals = like.new_zeros(members, rows)
@@ -90,8 +96,8 @@ class DampedSystem:
                 matrix.baddbmm_(slopes.mT, slopes, alpha=1.0 / self.rows)
                 gradient += (slopes.mT @ pieces[-1].unsqueeze(2)).squeeze(2) / self.rows
             residuals = torch.cat(pieces, dim=1)
-            if self.rough is not None:
-                self.rough.add(chosen, x, matrix, gradient)
+            for extra in self.extras:
+                extra.add(chosen, x, matrix, gradient)
             self.matrix[chosen] = matrix
             diagonal = matrix.diagonal(dim1=1, dim2=2)
         self.residuals[chosen], self.gradient[chosen] = residuals, gradient

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
+from continual.extension import Quadratic
 from continual.models import StackedModel, trainable
 
 PIECE = 2**24
@@ -36,6 +37,10 @@ class Problem(Protocol):
 
     def roughness(self) -> Blocks:
         """Rows that are to be small beside the residuals, see `continual.optimizers.Roughness`."""
+        ...
+
+    def quadratics(self) -> Sequence[Quadratic]:
+        """Terms that are added to the mean of the residuals' squares."""
         ...
 
 
@@ -87,9 +92,13 @@ class LeastSquares:
         model: M members.
         inputs: (M, B, I).
         targets: (M, B, O).
+        quadratics: terms that are added to the mean of the residuals' squares.
     """
 
-    def __init__(self, model: StackedModel, inputs: Tensor, targets: Tensor) -> None:
+    def __init__(
+        self, model: StackedModel, inputs: Tensor, targets: Tensor, quadratics: Sequence[Quadratic] = ()
+    ) -> None:
+        self._quadratics = quadratics
         self.model = model
         self.inputs = inputs
         self.targets = targets
@@ -146,3 +155,7 @@ class LeastSquares:
         own: Any = getattr(self.model, "roughness", None)
         blocks: Blocks = () if own is None else own()
         return blocks
+
+    def quadratics(self) -> Sequence[Quadratic]:
+        """Those that were given."""
+        return self._quadratics

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from continual.optimizers.gauss_newton import DampedSystem, Roughness
+from continual.optimizers.gauss_newton import DampedSystem, Extra, Roughness
 from continual.optimizers.least_squares import Problem
 
 PROBE = 0.1
@@ -66,6 +66,9 @@ class LevenbergMarquardt(Optimizer):
     `roughness()`, rows D that say how far it is from something smooth (`kan.grids.roughness`). A weight of 1e-7 costs
     the data nothing and decides what they leave open. It also moves coefficients that no sample touches, so it is 0 by
     default, and should be where forgetting is studied.
+
+    **Quadratic terms** of a problem, such as a penalty against forgetting, are added to F, and to the matrix and its
+    right side, as they are (`continual.extension.Quadratic`).
 
     **Done.** A member whose next step promises less than `tolerance` of its F rests at its point to the bit until F is
     another there, with other data. The default is what rounding lets it see, and long valleys need it; where the floor
@@ -169,7 +172,8 @@ class _Step:
         self.sizes = [p[0].numel() for p in params]
         self.x = torch.cat([p.detach().flatten(1) for p in params], dim=1)
         blocks = problem.roughness() if group["roughness"] > 0.0 else ()
-        self.rough = Roughness(blocks, group["roughness"]) if blocks else None
+        rough = [Roughness(blocks, group["roughness"])] if blocks else []
+        self.extras: list[Extra] = [*rough, *problem.quadratics()]
         self.bends = group["acceleration"] > 0.0 and self.x.dtype == torch.float64
 
     def run(self) -> Tensor:
@@ -177,7 +181,7 @@ class _Step:
         state = self.state
         residuals = self._residuals(self.x)
         loss = self._loss(residuals, self.x)
-        self.system = DampedSystem(self.problem, self.x, residuals.shape[1], self.rough)
+        self.system = DampedSystem(self.problem, self.x, residuals.shape[1], self.extras)
         active = loss.isfinite() & (loss != state["rests"])
         woken = active & ~state["rests"].isnan()
         state["rests"][woken] = state["damping"][woken] = math.nan  # by other data, for which the damping means nothing
@@ -257,4 +261,6 @@ class _Step:
     def _loss(self, residuals: Tensor, x: Tensor) -> Tensor:
         """F of all members from their residuals there, (M,)."""
         loss = residuals.square().mean(1)
-        return loss if self.rough is None else loss + self.rough.value(x)
+        for extra in self.extras:
+            loss = loss + extra.value(x)
+        return loss

@@ -83,6 +83,11 @@ class Staged(Optimizer):
         return int(self.steps >= self.switch_at)
 
     @property
+    def stages(self) -> tuple[Optimizer, ...]:
+        """Both, in order."""
+        return tuple(self._stages)
+
+    @property
     def active(self) -> Optimizer:
         """The optimizer that takes the next step."""
         return self._stages[self.stage]

@@ -126,7 +126,7 @@ def forgetting_budget(training: Training) -> Budget:
     if len(training.curriculum) < 2:
         raise ValueError("a single task is never forgotten: a forgetting budget needs a curriculum of two at least")
     R = _matrix(training)
-    keeps = not getattr(training.strategy, "reset_optimizer", True)
+    keeps = not training.reset_optimizer
     fresh = _matrix(training, reset=True) if keeps else R
     parts = [_part("training", "stale optimizer state", forgetting(R), fresh)]
     if training.adaptations:
@@ -166,7 +166,8 @@ def _matrix(training: Training, *, reset: bool = False, still: bool = False, fre
     """R of a copy of a training."""
     strategy, adaptations = copy.deepcopy(training.strategy), copy.deepcopy(training.adaptations)
     if reset:
-        strategy.reset_optimizer = True
+        for each in strategy if isinstance(strategy, tuple) else (strategy,):
+            each.reset_optimizer = True
     if still:
         adaptations = tuple(_FirstTaskOnly(each) for each in adaptations)
     changed = replace(

@@ -12,12 +12,13 @@ from continual.models import StackedModel, trainable
 from continual.probes.kernel import kernel_overlap, kernel_squares
 from continual.probes.probe import Probe, check_positive, thinned
 from tasks import Curriculum
+from tasks.losses import Loss, MeanSquaredError
 
 
 class Interference(Probe):
     r"""Cosines of the tasks' gradients, and the overlap of the tasks in the tangent kernel, at every boundary.
 
-    Arrays, T × T tasks each: `cosine` (M, T+1, T, T) of the gradients \(g_i\) of two tasks' mean squared errors,
+    Arrays, T × T tasks each: `cosine` (M, T+1, T, T) of the gradients \(g_i\) of two tasks' losses,
     \(g_i \cdot g_j / (\|g_i\| \|g_j\|)\), below 0 where a step for one raises the other's loss; `overlap`
     (M, T+1, T, T), \(\|K(X_i, X_j)\|_F / \sqrt{\|K(X_i, X_i)\|_F \, \|K(X_j, X_j)\|_F}\) with K the tangent kernel,
     from 0, no step on one task moves the other's predictions, to 1. `mean_cosine` and `mean_overlap` (M, T+1) are their
@@ -39,7 +40,7 @@ class Interference(Probe):
         """See `Probe.measure`."""
         inputs = [thinned(task.train_inputs, self.samples) for task in curriculum.tasks]
         targets = [thinned(task.train_targets, self.samples) for task in curriculum.tasks]
-        cosine = gradient_cosines(model, inputs, targets)
+        cosine = gradient_cosines(model, inputs, targets, curriculum.loss)
         overlap = kernel_overlap(kernel_squares(model, inputs))
         return {
             "cosine": cosine,
@@ -49,20 +50,24 @@ class Interference(Probe):
         }
 
 
-def gradient_cosines(model: StackedModel, inputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-    """Cosines of the gradients of the mean squared errors on T sets of samples, (M, T, T), float64; see `Interference`.
+def gradient_cosines(
+    model: StackedModel, inputs: Sequence[Tensor], targets: Sequence[Tensor], loss: Loss | None = None
+) -> Tensor:
+    """Cosines of the gradients of the losses on T sets of samples, (M, T, T), float64; see `Interference`.
 
     Args:
         model: M members.
         inputs: (M, B, I) each.
         targets: (M, B, O) each.
+        loss: the mean squared error by default.
     """
+    judge = MeanSquaredError() if loss is None else loss
     parameters = trainable(model)
     gradients = []
     for x, y in zip(inputs, targets, strict=True):
         with torch.enable_grad():
-            loss = (model(x) - y).square().mean(dim=(1, 2)).sum()
-            slopes = torch.autograd.grad(loss, parameters, allow_unused=True)
+            predictions = model(x)
+            slopes = torch.autograd.grad(predictions, parameters, judge(predictions, y)[1], allow_unused=True)
         zeroed = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, slopes, strict=True)]
         gradients.append(torch.cat([each.double().flatten(1) for each in zeroed], dim=1))
     found = torch.stack(gradients, dim=1)  # (M, T, P)

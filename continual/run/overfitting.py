@@ -36,7 +36,15 @@ def one_batch(curriculum: Curriculum, samples: int = 8) -> Curriculum:
     count = task.train_inputs.shape[1]
     chosen = torch.linspace(0, count - 1, min(samples, count), device=task.train_inputs.device).round().long()
     inputs, targets = task.train_inputs[:, chosen], task.train_targets[:, chosen]
-    batch = Task(f"{len(chosen)} samples of {task.name}", inputs, targets, inputs, targets)
+    batch = Task(
+        f"{len(chosen)} samples of {task.name}",
+        inputs,
+        targets,
+        inputs,
+        targets,
+        loss=task.loss,
+        columns=task.columns,
+    )
     return replace(curriculum, tasks=[batch], view=None)
 
 

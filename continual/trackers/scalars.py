@@ -41,10 +41,13 @@ def settings(run: RunInfo, member: int | None = None) -> dict[str, Any]:
 
 
 def tags(run: RunInfo) -> list[str]:
-    """The model's family, and the last names of curriculum, optimizer and strategy that the config builds."""
-    nodes = (run.config.get(group) for group in ("curriculum", "optimizer", "strategy"))
+    """The model's family, and the last names of curriculum, optimizer and strategies that the config builds."""
+    nodes = [run.config.get(group) for group in ("curriculum", "optimizer", "strategy")]
+    strategies = nodes[-1].values() if isinstance(nodes[-1], dict) else ()
     targets = [
-        str(node["_target_"]).rpartition(".")[2] for node in nodes if isinstance(node, dict) and "_target_" in node
+        str(node["_target_"]).rpartition(".")[2]
+        for node in [*nodes, *strategies]
+        if isinstance(node, dict) and "_target_" in node
     ]
     return list(dict.fromkeys([run.family, *(target[:_LONGEST_TAG] for target in targets)]))
 

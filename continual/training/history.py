@@ -21,9 +21,10 @@ class History:
         alive: whether each member's loss has been finite so far, (M,).
         step: training steps done at each evaluation, over all tasks.
         task: index of the task in training at each evaluation; -1 before the first.
-        loss: mean squared training error at each evaluation, (M,) each; NaN before training.
+        loss: training loss at each evaluation, (M,) each; NaN before training.
         rmse: test RMSE at each evaluation, (M, T) each.
         median: the same with the median over the samples in place of the mean, (M, T) each.
+        accuracy: of classes the share that is right at each evaluation, (M, T) each.
         rows: rows of R so far: the untrained model, then one after each task, (M, T) each.
         boundaries: training steps done when each task ended.
         predictions: at the view after each row of R, (M, P, O) each.
@@ -43,6 +44,7 @@ class History:
     loss: list[Floats] = field(default_factory=list)
     rmse: list[Floats] = field(default_factory=list)
     median: list[Floats] = field(default_factory=list)
+    accuracy: list[Floats] = field(default_factory=list)
     rows: list[Floats] = field(default_factory=list)
     boundaries: list[int] = field(default_factory=list)
     predictions: list[NDArray[Any]] = field(default_factory=list)
@@ -64,7 +66,7 @@ class History:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "History":
         """The inverse of `state`."""
-        fields: dict[str, Any] = {name: [tensor.numpy() for tensor in state[name]] for name in _ARRAYS}
+        fields: dict[str, Any] = {name: [tensor.numpy() for tensor in state.get(name, [])] for name in _ARRAYS}
         plain = {name: list(state[name]) for name in _LISTS}
         fields["portraits"] = [{k: tensor.numpy() for k, tensor in each.items()} for each in state["portraits"]]
         alive = np.array(state["alive"], dtype=bool)
@@ -81,6 +83,8 @@ class History:
             "boundaries": np.array(self.boundaries),
             "parameters": np.array(self.parameters),
         }
+        if self.accuracy:
+            arrays["accuracy"] = np.stack(self.accuracy, axis=1)
         if self.grid_sizes:
             arrays["grid_size"] = np.array(self.grid_sizes)
         if self.outside:
@@ -96,5 +100,5 @@ class History:
         return np.stack(self.rows, axis=1)
 
 
-_ARRAYS = ("loss", "rmse", "median", "rows", "predictions", "outside")
+_ARRAYS = ("loss", "rmse", "median", "accuracy", "rows", "predictions", "outside")
 _LISTS = ("step", "task", "boundaries", "parameters", "grid_sizes", "seconds", "events")

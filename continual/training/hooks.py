@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from continual.extension import Change, Extension, Moment, Training, hooks, owner
+from continual.extension import Change, Extension, Moment, Session, Training, hooks, owner
 from continual.models import StackedModel
 from tasks import Task
 
@@ -34,12 +34,21 @@ class Hooks:
         self._changed, self._after_step = training.hooks("changed"), training.hooks("after_step")
         self._before_task, self._after_task = training.hooks("before_task"), training.hooks("after_task")
         self._evaluation, self._task_done = training.hooks("evaluation"), training.hooks("task_done")
-        self.terms, self.gradients = training.hooks("loss_term"), training.hooks("gradients")
+        self._begin, self._predictor = training.hooks("begin"), next(iter(training.hooks("predictor")), None)
 
     @property
     def change_models(self) -> bool:
         """Whether anybody may change the model before a step."""
         return bool(self._before_step)
+
+    def begin(self, session: Session) -> None:
+        """See `Extension.begin`."""
+        for take in self._begin:
+            take(session)
+
+    def predictors(self, tasks: int) -> list[Callable[[Tensor], Tensor] | None] | None:
+        """What predicts each task, see `Extension.predictor`; None where the model does all of them."""
+        return None if self._predictor is None else [self._predictor(index) for index in range(tasks)]
 
     def before_task(self, moment: Moment) -> None:
         """See `Extension.before_task`."""

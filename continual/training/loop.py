@@ -15,14 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from continual.extension import Moment, Training
+from continual.extension import Moment, Session, Training
 from continual.models import parameter_counts, some_of, trainable
 from continual.optimizers.making import make_optimizer
 from continual.stopping import LimitReachedError, Stopped
 from continual.training.evaluation import Evaluator
 from continual.training.history import History
 from continual.training.hooks import Hooks
-from continual.training.stepping import TrainingStep
+from continual.training.stepping import TrainingStep, step_hooks
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def _batch(inputs: Tensor, targets: Tensor, size: int | None, generators: Sequen
 def train(training: Training) -> History:
     """Trains the stack through all tasks in order and evaluates it along the way.
 
-    Losses are mean squared errors of each member on its own data, its penalty, and the terms of extensions. Their sum
+    Losses are the curriculum's of each member on its own data, its penalty, and the terms of extensions. Their sum
     is differentiated, and the sum of terms that share no parameter has each term's own gradient: members never mix. A
     member whose loss stops being finite is marked as not alive, its RMSE is NaN from then on, and the others go on.
 
@@ -77,6 +77,8 @@ class _Loop:
         self.heard: set[Any] = set()  # those that have said what they do in this task
         self.penalized = self.wants_penalty()
         self.begin_optimizer()
+        loss, draws = self.curriculum.loss, training.generators
+        self.hooks.begin(Session(self.model, loss, self.settings, draws, lambda: self.optimizer))
         self.saved = time.monotonic()
 
     def run(self) -> None:
@@ -108,8 +110,7 @@ class _Loop:
             self.model,
             self.optimizer,
             self.training.penalty if self.penalized else None,
-            terms=self.hooks.terms,
-            gradients=self.hooks.gradients,
+            **step_hooks(self.training),
         )
 
     def wants_penalty(self) -> bool:
@@ -141,7 +142,7 @@ class _Loop:
     def prepare(self, inputs: Tensor, targets: Tensor) -> None:
         """What comes before a step: changes of the model, and a new optimizer where the old one lost its meaning."""
         task, step = self.place
-        anew = step == 0 and task > 0 and getattr(self.training.strategy, "reset_optimizer", True)
+        anew = step == 0 and task > 0 and self.training.reset_optimizer
         changes = self.hooks.changes(self.moment(inputs, targets)) if self.hooks.change_models else []
         for asked, change in changes:
             # the console hears of each kind once a task; log.txt has them all
@@ -203,7 +204,7 @@ class _Loop:
         self.end_row(self.task + 1)
 
     def evaluate(self, task: int, loss: NDArray[np.float64]) -> None:
-        rmse, median = self.evaluator(self.model)
+        rmse, median, accuracy = self.evaluator(self.model, self.hooks.predictors(len(self.curriculum)))
         # a prediction can overflow before the next loss does
         self.history.alive = self.history.alive & np.isfinite(rmse).all(axis=1)
         rmse, median = (np.where(self.history.alive[:, None], errors, np.nan) for errors in (rmse, median))
@@ -213,6 +214,8 @@ class _Loop:
         self.history.loss.append(loss)
         self.history.rmse.append(rmse)
         self.history.median.append(median)
+        if accuracy is not None:
+            self.history.accuracy.append(np.where(self.history.alive[:, None], accuracy, np.nan))
         self.history.seconds.append(self.history.train_seconds)
         self.history.parameters.append(parameter_counts(self.model)["trainable"])
         grid_size = getattr(self.model, "grid_size", None)

@@ -1,6 +1,6 @@
-"""One optimizer step on the mean squared error of every member; on CUDA recorded once and replayed as a graph."""
+"""One optimizer step on the loss of every member; on CUDA recorded once and replayed as a graph."""
 
-__all__ = ["TrainingStep"]
+__all__ = ["TrainingStep", "step_hooks"]
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,40 +9,48 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from continual.extension import Penalty, owner
-from continual.models import StackedModel
+from continual.extension import Penalty, Quadratic, Training, owner
+from continual.extension.quadratic import flat
+from continual.models import StackedModel, trainable
+from continual.optimizers.lbfgs import LBFGS
 from continual.optimizers.least_squares import LeastSquares
 from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
 from continual.optimizers.staged import Staged
 from continual.training.hooks import checked_term
+from tasks.losses import Loss, MeanSquaredError
 
 _EAGER_STEPS = 3  # before a capture, so that libraries have set themselves up and the optimizer has its state
 
 
 class TrainingStep:
-    r"""Steps a stack on \(L_m = \frac{1}{B O} \sum_{b,o} (f_m(x_{m,b})_o - y_{m,b,o})^2 + P_m\), for each member m.
+    r"""Steps a stack on \(L_m(f_m(x_m), y_m) + P_m\), for each member m.
 
-    P is the penalty and the terms of extensions.
+    L is the loss (`tasks.losses`), P is the penalty and the terms of extensions.
 
-    The gradient of L in the predictions, \(2 (f - y) / (B O)\), is handed to the backward pass as it is: at the sizes
-    of this field the nodes of a loss cost as much as a layer.
+    The gradient of L in the predictions f is handed to the backward pass in closed form: at the sizes of this field the
+    nodes of a loss cost as much as a layer.
 
     On CUDA, steps of optimizers that never ask the host for a decision (Adam and its kin, SGD) are captured in a CUDA
     graph after a few ordinary ones and replayed from then on, as long as the shapes stay; the results are the same.
     `Staged` is never captured: a graph would go on with the stage that it recorded.
 
-    `LevenbergMarquardt` gets the least-squares problem itself in place of a closure, and refuses penalties.
+    `LevenbergMarquardt` gets the least-squares problem itself in place of a closure, and refuses penalties and other
+    losses.
 
     Args:
         model: M members.
         optimizer: over the model's parameters; its `step` gets a closure that returns the losses (M,).
         penalty: computes the predictions and P; None for P = 0.
+        loss: L; the mean squared error by default.
         terms: `loss_term` of extensions, added to P.
-        gradients: `gradients` of extensions, called after each backward pass.
+        looks: `loss_gradients` of extensions, called after each backward pass.
+        quadratics: `quadratics` of extensions, added to P after that.
+        gradients: `gradients` of extensions, called last.
         graphs: False keeps every step an ordinary one.
 
     Raises:
-        ValueError: a penalty, terms or gradients with `LevenbergMarquardt`, or a model that it can't train.
+        ValueError: a penalty, terms, gradients or another loss with `LevenbergMarquardt`, or a model that it can't
+            train; surgery on gradients with an optimizer that searches for a minimum.
     """
 
     def __init__(
@@ -51,26 +59,38 @@ class TrainingStep:
         optimizer: Optimizer,
         penalty: Penalty | None = None,
         *,
+        loss: Loss | None = None,
         terms: Sequence[Callable[[StackedModel, Tensor, Tensor], Tensor]] = (),
+        looks: Sequence[Callable[[StackedModel], None]] = (),
+        quadratics: Sequence[Callable[[], Sequence[Quadratic]]] = (),
         gradients: Sequence[Callable[[StackedModel], None]] = (),
         graphs: bool = True,
     ) -> None:
         self._model = model
+        self._looks, self._quadratics = looks, quadratics
+        self._loss = MeanSquaredError() if loss is None else loss
         self._penalty, self._terms, self._gradients = penalty, terms, gradients
         self._optimizer = optimizer
         self._device = optimizer.param_groups[0]["params"][0].device
         self._least_squares = isinstance(optimizer, LevenbergMarquardt)
         if self._least_squares:
+            if not self._loss.least_squares:
+                kind = f"{self._loss.title} of {'columns of their own' if self._loss.masked else 'classes'}"
+                raise ValueError(
+                    f"LevenbergMarquardt solves for the squares of all errors, and the tasks' loss is the {kind}: use "
+                    "another optimizer"
+                )
             if penalty is not None:
                 raise ValueError("LevenbergMarquardt takes no penalty, which is no sum of squares: use penalty=none")
-            if terms or gradients:
-                owners = {owner(each).partition(".")[0] for each in (*terms, *gradients)}
+            if terms or looks or gradients:
+                owners = {owner(each).partition(".")[0] for each in (*terms, *looks, *gradients)}
                 raise ValueError(
                     f"LevenbergMarquardt solves for the squares of errors alone, and {' and '.join(sorted(owners))} "
                     "changes the loss or its gradients: use another optimizer"
                 )
             (group,) = optimizer.param_groups
             LeastSquares.check(model, group["params"], group["roughness"])
+        _check_surgery(optimizer, (*looks, *gradients))
         self._graphs = graphs and self._recordable() and self._make_capturable()
         self._eager_steps = 0
         self._graph: Any = None
@@ -78,7 +98,8 @@ class TrainingStep:
 
     def _recordable(self) -> bool:
         """Whether all that extensions add to a step may be captured."""
-        owners = (getattr(each, "__self__", each) for each in (*self._terms, *self._gradients))
+        added = (*self._terms, *self._looks, *self._quadratics, *self._gradients)
+        owners = (getattr(each, "__self__", each) for each in added)
         return all(getattr(owner, "capturable", False) for owner in owners)
 
     def _make_capturable(self) -> bool:
@@ -109,7 +130,8 @@ class TrainingStep:
     def _step(self, inputs: Tensor, targets: Tensor) -> Tensor:
         result: Any
         if self._least_squares:
-            problem: Any = LeastSquares(self._model, inputs, targets)
+            quadratics = [each for give in self._quadratics for each in give()]
+            problem: Any = LeastSquares(self._model, inputs, targets, quadratics)
             result = self._optimizer.step(problem)
             return result
 
@@ -124,15 +146,16 @@ class TrainingStep:
             for term in self._terms:
                 added = checked_term(term, self._model, inputs, predictions)
                 penalty = added if penalty is None else penalty + added
-            errors = predictions.detach() - targets.detach()
-            losses = errors.square().mean(dim=(1, 2))
-            upstream = errors.mul_(2.0 / max(errors.shape[1] * errors.shape[2], 1))
+            losses, upstream = self._loss(predictions, targets)
             if penalty is not None and penalty.requires_grad:
                 torch.autograd.backward([predictions, penalty], [upstream, torch.ones_like(penalty)])
             else:
                 predictions.backward(upstream)
             if penalty is not None:
                 losses = losses + penalty.detach()
+            for look in self._looks:
+                look(self._model)
+            losses = self._add_quadratics(losses)
             for change in self._gradients:
                 change(self._model)
             return losses
@@ -140,6 +163,22 @@ class TrainingStep:
         # torch's annotation says float; what the closure returns is handed through as it is
         result = self._optimizer.step(closure)  # type: ignore[arg-type]
         return result
+
+    def _add_quadratics(self, losses: Tensor) -> Tensor:
+        """Losses with the quadratic terms, whose gradients are added to those that are there."""
+        quadratics = [each for give in self._quadratics for each in give()]
+        if not quadratics:
+            return losses
+        parameters = trainable(self._model)
+        x = flat(parameter.detach() for parameter in parameters)
+        for quadratic in quadratics:
+            value, gradient = quadratic.value_and_gradient(x)
+            losses = losses + value
+            pieces = gradient.split([parameter[0].numel() for parameter in parameters], dim=1)
+            for parameter, piece in zip(parameters, pieces, strict=True):
+                own = piece.view(parameter.shape)
+                parameter.grad = own if parameter.grad is None else parameter.grad.add_(own)
+        return losses
 
     def _beside(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """An ordinary step on a stream of its own, as what comes before a capture has to be."""
@@ -155,3 +194,21 @@ class TrainingStep:
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
             self._losses = self._step(self._inputs, self._targets)
+
+
+def step_hooks(training: Training) -> dict[str, Any]:
+    """What a training's tasks and extensions make of a step, as arguments of `TrainingStep`."""
+    names = {"terms": "loss_term", "looks": "loss_gradients", "quadratics": "quadratics", "gradients": "gradients"}
+    return {"loss": training.curriculum.loss, **{key: training.hooks(name) for key, name in names.items()}}
+
+
+def _check_surgery(optimizer: Optimizer, gradients: Sequence[Callable[[StackedModel], None]]) -> None:
+    """Refuses what makes of gradients no gradients, under an optimizer that takes them for such."""
+    stages = optimizer.stages if isinstance(optimizer, Staged) else (optimizer,)
+    searching = [each for each in stages if isinstance(each, LBFGS | torch.optim.LBFGS)]
+    for each in gradients:
+        if searching and getattr(getattr(each, "__self__", each), "surgery", False):
+            raise ValueError(
+                f"{owner(each).partition('.')[0]} changes gradients into what is none of the loss, along which "
+                f"{type(searching[0]).__name__} can't search: use optimizer=adam or optimizer=sgd"
+            )

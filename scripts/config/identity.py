@@ -72,12 +72,23 @@ def identity(values: dict[str, Any]) -> str:
         relevant.pop("debug", None)
     if not any(values.get("probe", {}).values()):  # what measures nothing makes no run a new one
         relevant.pop("probe", None)
+    if "strategy" in relevant:
+        relevant["strategy"] = _as_one(relevant["strategy"])
     tune = relevant.pop("tune", None)
     if tune and tune["keys"]:  # what is chosen follows from what there is to choose from
         relevant["tune"] = tune
         for key in tune["keys"]:
             relevant = _without(relevant, key.split("."))
     return hashlib.sha256(json.dumps(_as_known(relevant), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _as_one(strategy: dict[str, Any]) -> dict[str, Any]:
+    """A lonely strategy as it was written when there was no other way; several as they are."""
+    named = [node for node in strategy.values() if isinstance(node, dict)]
+    if "_target_" in strategy or len(named) > 1:
+        return strategy
+    (node,) = named or [{"_target_": "continual.strategies.FineTune"}]
+    return {**node, "reset_optimizer": strategy.get("reset_optimizer", True)}
 
 
 def _without(node: dict[str, Any], path: list[str]) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from continual.extension import Settings, Training
 from continual.models import StackedModel, trainable
 from continual.optimizers.making import check_members, make_optimizer
 from continual.stopping import Limits
+from continual.strategies import FineTune
 from continual.trackers.tracker import Tracker
-from continual.training.stepping import TrainingStep
+from continual.training.stepping import TrainingStep, step_hooks
 from scripts.config.needs import Needs, check_sizes, guarded, needs_of, shown_bytes, vast
 from scripts.config.schema import ConfigError
 from tasks import Curriculum
@@ -95,7 +96,7 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
             model,
             curriculum,
             make,
-            instantiate(values["strategy"]),
+            _strategies(values["strategy"]),
             settings,
             generators_from(seeds, "batches"),
             adaptations,
@@ -103,8 +104,8 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
             [instantiate(node) for node in values.get("probe", {}).values() if node],
         )
         training.check()
-        terms, gradients = training.hooks("loss_term"), training.hooks("gradients")
-        TrainingStep(model, optimizer, penalty, terms=terms, gradients=gradients)  # whether they go together
+        # whether they go together
+        TrainingStep(model, optimizer, penalty, **step_hooks(training))  # whether they go together
         # what only a pass forward and back shows, an engine that does not run here for example
         output = model(curriculum.tasks[0].train_inputs[:, :1])
         torch.autograd.grad(output.sum(), trainable(model), allow_unused=True)
@@ -131,16 +132,26 @@ def _partial(node: dict[str, Any]) -> Any:
     return instantiate({**node, "_partial_": True})
 
 
+def _strategies(node: dict[str, Any]) -> Any:
+    """One strategy, or all that are named, with what is said of all of them."""
+    if "_target_" in node:
+        return instantiate(node)
+    named = [instantiate(value) for value in node.values() if isinstance(value, dict)] or [FineTune()]
+    for each in named:
+        each.reset_optimizer = node.get("reset_optimizer", True)
+    return named[0] if len(named) == 1 else named
+
+
 def _check_losses(model: StackedModel, curriculum: Curriculum) -> None:
     """Refuses losses that overflow before anything was learned."""
     with torch.no_grad():
         for task in curriculum.tasks[:: max(len(curriculum) - 1, 1)]:  # the first and the last
             some = slice(None, None, -(-task.train_inputs.shape[1] // 100))
-            errors = model(task.train_inputs[:, some].contiguous()) - task.train_targets[:, some]
-            if not bool(errors.square().mean(dim=(1, 2)).isfinite().all()):
-                largest = max(float(x.abs().max()) for x in (task.train_inputs, task.train_targets))
+            losses, _ = curriculum.loss(model(task.train_inputs[:, some].contiguous()), task.train_targets[:, some])
+            if not bool(losses.isfinite().all()):
+                largest = max(float(x.abs().max()) for x in (task.train_inputs, task.own(task.train_targets)))
                 raise ConfigError(
-                    f"the untrained model's loss is not a finite number in {errors.dtype}: the values of "
+                    f"the untrained model's loss is not a finite number in {losses.dtype}: the values of "
                     f"{task.name!r} reach {largest:.3g}; take smaller ones, or a smaller start of the model"
                 )
 

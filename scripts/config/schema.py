@@ -122,7 +122,6 @@ _GIVEN: Mapping[str, set[str]] = {
     "model": _BUILT_IN,
     "curriculum": {"generators"},
     "optimizer": {"params"},
-    "strategy": set(),
     "tracker": set(),
 }
 """Arguments that the run itself supplies to what each group names."""
@@ -162,6 +161,7 @@ def check_config(config: Node) -> None:
         _check_numbers(config.get(group), group, _LARGEST[config["dtype"]], f" in {config['dtype']}")
     for group, given in _GIVEN.items():
         _check_node(config[group], group, given)
+    _check_strategies(config["strategy"])
     for name, node in config["adaptation"].items():
         if node is not None:
             _check_node(node, f"adaptation.{name}", _ON_A_MODEL)
@@ -195,6 +195,20 @@ def _check_numbers(node: Any, path: str, largest: float, where: str = "") -> Non
     elif isinstance(node, list | tuple):
         for index, value in enumerate(node):
             _check_numbers(value, f"{path}[{index}]", largest, where)
+
+
+def _check_strategies(node: Node) -> None:
+    """Checks a strategy, or several by name and what is said of all of them."""
+    if "_target_" in node:
+        _check_node(node, "strategy", set())
+        return
+    for name, value in node.items():
+        if name == "reset_optimizer":
+            _check_value(value, bool, f"strategy.{name}")
+        elif isinstance(value, dict):
+            _check_node(value, f"strategy.{name}", {"reset_optimizer"})
+        elif value is not None:
+            raise ConfigError(f"strategy.{name} is not a config key; {nearest(name, node.keys() - {name})}")
 
 
 def _root_message(error: ValidationError, config: Node) -> str:

@@ -235,7 +235,8 @@ def test_evaluation_is_the_plain_rmse() -> None:
     seeds = [0, 1]
     curriculum = toy_regions(generators_from(seeds, "data"), regions=3, test_points=50).to(DOUBLE)
     model = MLP(2, 1, members=2, dtype=DOUBLE)
-    result, median = Evaluator(curriculum, chunk=17)(model)
+    result, median, accuracy = Evaluator(curriculum, chunk=17)(model)
+    assert accuracy is None
     for m in range(2):
         for j, task in enumerate(curriculum.tasks):
             with torch.no_grad():

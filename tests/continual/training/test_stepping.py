@@ -7,9 +7,11 @@ import torch
 
 from continual.optimizers.adam import Adam
 from continual.optimizers.lbfgs import LBFGS
+from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
 from continual.training.stepping import TrainingStep
 from kan import KAN
 from mlp_baselines import MLP
+from tasks.losses import CrossEntropy, MeanSquaredError
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 OPTIMIZERS = [
@@ -48,6 +50,41 @@ def test_steps_are_those_of_the_mean_squared_error(build, make) -> None:
         torch.testing.assert_close(losses, expected.detach(), rtol=1e-10, atol=0)
     for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("make", [OPTIMIZERS[0], LBFGS])
+@pytest.mark.parametrize("columns", [None, (0, 2)])
+def test_steps_are_those_of_the_cross_entropy(columns, make) -> None:
+    x, _ = data()
+    own = list(columns or range(4))
+    y = torch.full((3, 20, 4), torch.nan, dtype=torch.float64)
+    y[..., own] = torch.softmax(torch.randn(3, 20, len(own), dtype=torch.float64), dim=-1)
+    ours, plain = (KAN(2, 4, members=3, dtype=torch.float64) for _ in range(2))
+    plain.load_state_dict(ours.state_dict())
+    step = TrainingStep(ours, make(ours.parameters()), loss=CrossEntropy(masked=columns is not None))
+    optimizer = make(plain.parameters())
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        logits = torch.log_softmax(plain(x)[..., own], dim=-1)
+        found = -(y[..., own] * logits).sum(dim=-1).mean(dim=1)
+        found.sum().backward()
+        return found.detach()
+
+    for _ in range(3):
+        torch.testing.assert_close(step(x, y), optimizer.step(closure), rtol=1e-8, atol=0)
+    for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-7)
+
+
+def test_levenberg_marquardt_refuses_classes_and_masks() -> None:
+    model = MLP(2, 2, members=3, dtype=torch.float64)
+    for loss, kind in (
+        (CrossEntropy(), "cross-entropy of classes"),
+        (MeanSquaredError(masked=True), "columns of their"),
+    ):
+        with pytest.raises(ValueError, match=f"squares of all errors, .* {kind}.*: use another optimizer"):
+            TrainingStep(model, LevenbergMarquardt(model.parameters()), loss=loss)
 
 
 def test_frozen_parameters_stay_and_get_no_gradient() -> None:

@@ -1,21 +1,25 @@
-r"""One object for a training, and the one protocol by which it is extended.
+r"""The one protocol by which a training is extended.
 
-`Training` is all that `continual.training.train` needs. Strategies, adaptations, probes and trackers are `Extension`s:
+Strategies, adaptations, probes and trackers are `Extension`s:
 they implement as many of its methods as they need. The loop calls them in this order, the strategy first, then the
 adaptations, then the observers, each in the order given:
 
 | method | when | what it may do |
 |---|---|---|
 | `check` | before any work | refuse what can't work, in one line |
+| `begin` | when a session begins, before its state is given back | keep hold of the model and what trains it |
 | `before_task` | before the first step of a task | anything |
 | `task_data` | after that | choose the samples of the task; the task's own by default |
 | `before_step` | before every step | change the model in place |
 | `changed` | after another extension has changed it | adapt to what parameters mean now |
 | `step_data` | with the batch of every step | change it, or add to it: a replay |
 | `loss_term` | in every evaluation of the loss | add a term to each member's loss |
-| `gradients` | after each backward pass | change the gradients in place |
+| `loss_gradients` | after each backward pass | look at the gradients of the loss and its terms |
+| `quadratics` | in every evaluation of the loss | add quadratic terms to it |
+| `gradients` | after that | change the gradients in place, those of quadratic terms with them |
 | `after_step` | after every step | look at the losses |
 | `after_task` | after the last step of a task | anything: keep what the next one needs |
+| `predictor` | in every evaluation of a task | say what predicts it, if not the model as it is |
 | `evaluation` | after every evaluation of all tasks | look at the errors |
 | `task_done` | when a row of R is there, the untrained one too | look at it |
 | `state_dict`, `load_state_dict` | around a checkpoint | keep what a resumption needs, to the last bit |
@@ -30,65 +34,28 @@ they are, the optimizer begins anew, whatever was asked.
 
 A curriculum that is a stream is one long task to all of them: `before_task` comes before its first step, `after_task`
 after its last, and nobody may choose what it trains on. Only evaluations tell where its stretches end.
-
-In one file: what is extended, and by what, are one subject, and half of it is said in words.
 """
 
-__all__ = ["Change", "Extension", "MakeOptimizer", "Moment", "Penalty", "Settings", "Training", "hooks", "owner"]
+__all__ = ["Change", "Extension", "Moment", "Session", "hooks", "owner"]
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.optim import Optimizer
 
+from continual.extension.quadratic import Quadratic
+from continual.extension.settings import Settings
 from continual.models import StackedModel
-from continual.records.checkpoint import Checkpoint
-from tasks import Curriculum, Task
-from tasks.curriculum import Split
+from tasks import Task
+from tasks.losses import Loss
+from tasks.sampling import generators_from
 
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
-
-Penalty = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
-"""From a stack and inputs (M, B, I) to predictions (M, B, O) and what is added to the loss of each member, (M,)."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How long and on what to train.
-
-    Args:
-        steps: optimizer steps a task; one step of L-BFGS is up to `max_iter` inner iterations.
-        batch_size: samples of a step, drawn anew for each step without replacement, for each member of its own; None
-            for all of them.
-        evaluate_every: steps between evaluations of all tasks; also evaluated before training and after each task.
-        checkpoint_seconds: least time between checkpoints within a task; there is always one after each task, and where
-            training is asked to stop.
-        penalty_steps: steps of each task whose loss has the penalty, if there is one; None for all.
-        evaluate_on: which set of each task errors are measured on: "test", or "validation" for runs by which something
-            is chosen.
-
-    Raises:
-        ValueError: a number below 1, or no such set.
-    """
-
-    steps: int
-    batch_size: int | None = None
-    evaluate_every: int = 100
-    checkpoint_seconds: float = 30.0
-    penalty_steps: int | None = None
-    evaluate_on: Split = "test"
-
-    def __post_init__(self) -> None:
-        if self.evaluate_on not in get_args(Split):
-            raise ValueError(f"evaluate_on must be one of {', '.join(get_args(Split))}, got {self.evaluate_on!r}")
-        for name in ("steps", "batch_size", "evaluate_every", "penalty_steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+if TYPE_CHECKING:
+    from continual.extension.training import Training
 
 
 @dataclass(frozen=True)
@@ -127,15 +94,52 @@ class Change:
     portrait: Mapping[str, NDArray[Any]] | None = None
 
 
+@dataclass(frozen=True)
+class Session:
+    """The training that an extension takes part in, from now until it ends or is interrupted.
+
+    Args:
+        model: M members, whose parameters may become other tensors.
+        loss: of the tasks.
+        settings: steps, batches, evaluations.
+        draws: the training's own generators of batches, one a member; not for others to draw from.
+        current: gives the optimizer of the moment.
+    """
+
+    model: StackedModel
+    loss: Loss
+    settings: Settings
+    draws: Sequence[Generator]
+    current: Callable[[], Optimizer]
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """As it is now; it begins anew with a task, with a change of the model."""
+        return self.current()
+
+    def generators(self, stream: str) -> list[Generator]:
+        """One generator a member, which shares random numbers with nothing else; its state is the extension's to keep.
+
+        Args:
+            stream: what the numbers are for.
+        """
+        return generators_from([generator.initial_seed() for generator in self.draws], stream)
+
+
 class Extension:
     """What takes part in a training, and does nothing: subclasses override what they need. See the module.
 
     Attributes:
-        capturable: whether `loss_term` and `gradients` may be recorded in a CUDA graph and replayed: they ask the host
-            for nothing, and do the same in every step. Steps stay ordinary ones otherwise.
+        capturable: whether `loss_term`, `quadratics` and `gradients` may be recorded in a CUDA graph and replayed: they
+            ask the host for nothing, and do the same in every step. Steps stay ordinary ones otherwise.
+        needs_boundaries: whether it does something where a task ends or begins, and can't be used on a stream.
+        surgery: whether `gradients` makes of them what is no gradient of the loss any more, so that optimizers which
+            search along a line, or solve for the minimum, can't be used.
     """
 
     capturable = False
+    needs_boundaries = False
+    surgery = False
 
     def check(self, training: "Training") -> None:
         """Refuses what can't work, before any work is done.
@@ -146,6 +150,18 @@ class Extension:
         Raises:
             ValueError: in one line.
         """
+
+    def begin(self, session: Session) -> None:
+        """A session begins, of a training that is new or goes on; `load_state_dict` comes after that."""
+
+    def memory(self, training: "Training", members: int) -> int:
+        """Bytes that it will hold beside the model and its data, at most.
+
+        Args:
+            training: see `check`.
+            members: how many there will be.
+        """
+        return 0
 
     def before_task(self, moment: Moment) -> None:
         """Before the first step of a task, and before `task_data`; the moment holds the task's own data."""
@@ -173,6 +189,13 @@ class Extension:
         """What is added to the loss of each member, (M,); without a graph it has no gradient."""
         raise NotImplementedError
 
+    def loss_gradients(self, model: StackedModel) -> None:
+        """Looks at the `grad` of the model's parameters, before quadratic terms are added."""
+
+    def quadratics(self) -> Sequence[Quadratic]:
+        """Quadratic terms of each member's loss; only this way does Levenberg–Marquardt take any."""
+        return ()
+
     def gradients(self, model: StackedModel) -> None:
         """Changes the `grad` of the model's parameters in place, after a backward pass and before they are used."""
 
@@ -181,6 +204,14 @@ class Extension:
 
     def after_task(self, moment: Moment) -> None:
         """The last step of a task was done; its row of R is not there yet."""
+
+    def predictor(self, task: int) -> Callable[[Tensor], Tensor] | None:
+        """What predicts a task, counted from 0, when errors on it are measured: (M, B, I) → (M, B, O).
+
+        None for the model as it is. One extension at most has this; it makes of the task's index an oracle, and there
+        is none on a stream.
+        """
+        return None
 
     def evaluation(self, step: int, task: int, loss: NDArray[np.float64], rmse: NDArray[np.float64]) -> None:
         """All tasks were evaluated.
@@ -233,90 +264,3 @@ def hooks(extensions: Iterable[Any], name: str) -> list[Any]:
                 raise ValueError(f"{type(extension).__name__}.{name} must be a method, got {method!r}")
             found.append(method)
     return found
-
-
-@dataclass(frozen=True)
-class Training:
-    """Everything that a training needs.
-
-    Args:
-        model: M members; trained in place.
-        curriculum: T tasks for M members, in the model's dtype and on its device.
-        make: builds the optimizer; Adam, SGD and `continual.optimizers.LBFGS` all step through one closure, which
-            returns the losses (M,).
-        strategy: an extension that also says whether the optimizer begins anew with each task (`reset_optimizer`, true
-            where it does not say), see `continual.strategies`.
-        settings: steps, batches, evaluations.
-        generators: one a member, for drawing batches.
-        adaptations: what may change the model before a step, in this order; see `continual.adaptations`.
-        penalty: added to the loss; the optimizer begins anew where it comes or goes.
-        observers: trackers, probes, progress lines; told of every evaluation, also of those before a resumption.
-        checkpoint: what to write while running, and to go on from if it is there.
-        stop: asked after each step for the signal that came, if any, see `continual.stopping`.
-        exceeded: asked after each step, and before the first of a session that goes on, which limit is exceeded, if
-            any, in words.
-
-    Raises:
-        ValueError: model and curriculum do not fit together.
-    """
-
-    model: StackedModel
-    curriculum: Curriculum
-    make: MakeOptimizer
-    strategy: Any
-    settings: Settings
-    generators: Sequence[Generator]
-    adaptations: Sequence[Any] = ()
-    penalty: Penalty | None = None
-    observers: Sequence[Any] = ()
-    checkpoint: Checkpoint | None = None
-    stop: Callable[[], int | None] | None = None
-    exceeded: Callable[[], str | None] | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("adaptations", "observers"):  # also of a generator
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        model, curriculum = self.model, self.curriculum
-        ours = (model.members, model.in_features, model.out_features)
-        if ours != (curriculum.members, curriculum.in_features, curriculum.out_features):
-            raise ValueError("model and curriculum must have the same members, input and output features")
-
-    @property
-    def extensions(self) -> tuple[Any, ...]:
-        """All that extend the loop, in the order in which it calls them."""
-        return (self.strategy, *self.adaptations, *self.observers)
-
-    def hooks(self, name: str) -> list[Any]:
-        """See `hooks`, of all extensions."""
-        return hooks(self.extensions, name)
-
-    def check(self) -> None:
-        """Asks every extension whether it can work.
-
-        Raises:
-            ValueError: one can't, is there twice, or is none; two want to say what a task trains on, or one where it is
-                a stream; or a task has no set to measure errors on.
-        """
-        for place, extension in enumerate(self.extensions):
-            name = extension.__name__ if isinstance(extension, type) else type(extension).__name__
-            if isinstance(extension, type):
-                raise ValueError(f"{name} is a class: give an instance of it")
-            if any(extension is other for other in self.extensions[:place]):
-                raise ValueError(f"{name} takes part twice: make another one")
-            if len({len(hooks([extension], each)) for each in ("state_dict", "load_state_dict")}) > 1:
-                raise ValueError(f"{name} needs both state_dict and load_state_dict")
-        for check in self.hooks("check"):
-            check(self)
-        choosing = [owner(each).partition(".")[0] for each in self.hooks("task_data")]
-        if len(choosing) > 1:
-            raise ValueError(f"{' and '.join(choosing)} both choose what a task trains on; use one of them")
-        for task in self.curriculum.tasks:
-            task.measured_on(self.settings.evaluate_on)
-        if self.curriculum.stream is None:
-            return
-        if choosing:
-            raise ValueError(f"{choosing[0]} chooses what a task trains on, and {self.curriculum.name} is a stream")
-        if self.settings.batch_size is not None:
-            raise ValueError(
-                f"batch_size has no use on a stream: {self.curriculum.name} draws the samples of each step"
-            )
