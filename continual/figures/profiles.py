@@ -38,12 +38,15 @@ def performance_profiles(
         over: axes whose values together are a curriculum; none: runs of one.
 
     Raises:
-        ValueError: a metric or axis that does not exist.
+        ValueError: a metric that does not exist.
     """
     chosen = find_metric(metric)
     if not records:
         return message("Nothing to draw: there are no runs.")
-    table = crossed(records, what, over)
+    try:
+        table = crossed(records, what, over)
+    except ValueError as error:
+        return message(f"Nothing to draw: {error}.")
     if not table.whole or not table.shared_seeds():
         return message("Nothing to draw: no curriculum has a run of all that is compared, on a seed that all have.")
     scores = {name: table.scores(name, metric) for name in table.names}

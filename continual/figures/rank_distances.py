@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from continual.figures.parts.panels import Grid, note_lines
 from continual.figures.parts.style import FAINT, GREY, INK, escape, looks, message, sheet, styled, write_notes
+from continual.metrics import metric_names
 from continual.records.record import Record
 from continual.reports.comparisons import crossed, rank_notes, ranks
 from continual.reports.wrapping import shorten_name
@@ -38,16 +39,15 @@ def critical_difference(
         level: of the critical difference.
 
     Raises:
-        ValueError: a metric or axis that does not exist.
+        ValueError: a metric that does not exist.
     """
     if not records:
         return message("Nothing to draw: there are no runs.")
-    table = crossed(records, what, over)
+    metric_names([metric])
     try:
+        table = crossed(records, what, over)
         found = ranks(table, metric, level)
     except ValueError as error:
-        if table.whole and table.shared_seeds():
-            raise
         return message(f"Nothing to draw: {error}.")
     first = {name: record for (_, name), record in reversed(list(table.runs.items()))}
     look = looks([(first[name].family, name) for name in table.names])

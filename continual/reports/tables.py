@@ -127,7 +127,8 @@ def aligned_table(header: Sequence[str], rows: Sequence[Sequence[str]], width: i
     widths = [max(len(line) for cells in [titles, *body] for line in cells[i]) for i in range(len(titles))]
     widths[0] = min(widths[0], max(width - sum(widths[1:]) - 2 * len(widths[1:]), 14))
     for cells in body:
-        first, *more = wrap_name(cells[0][0], widths[0] - 2)
+        name = cells[0][0]
+        first, *more = [name] if len(name) <= widths[0] else wrap_name(name, widths[0] - 2)
         cells[0] = [first, *(f"  {line}" for line in more)]
 
     height = max(map(len, titles))

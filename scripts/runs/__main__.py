@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "compare",
         help="runs against one of them on the same seeds, with tests",
         description="Differences of all runs of the last sweep to one of them, seed by seed: mean with 95 % interval, "
-        "exact sign flips or Wilcoxon's test, Holm's correction over the table; over several curricula mean ranks, too.",
+        "exact sign flips or Wilcoxon's test, Holm's correction over the table; over several curricula mean ranks.",
     )
     compared.add_argument("places", nargs="*", type=Path, default=[Path("results")], metavar="FOLDER")
     compared.add_argument("--reference", required=True, metavar="NAME", help="a run's name, or a value of --what")

@@ -9,7 +9,7 @@ from continual.records.files import UnusableFileError
 from continual.records.listing import read_list
 from continual.records.record import Record
 from continual.records.store import StoredRun
-from continual.reports.comparisons import text_differences, text_ranks, write_differences, write_ranks
+from continual.reports.comparisons import known_axes, text_differences, text_ranks, write_differences, write_ranks
 from scripts.runs.chosen import chosen_runs
 
 
@@ -24,6 +24,7 @@ def compare(options: argparse.Namespace) -> int:
         raise ValueError(f"no finished run is in {' or '.join(map(str, options.places))}")
     metrics = metric_names(options.metrics.split(","))
     over = options.over.split(",") if options.over else []
+    known_axes(records, over)
     print(text_differences(records, options.reference, metrics, what=options.what, over=over, test=options.test))
     if over:
         for metric in metrics:

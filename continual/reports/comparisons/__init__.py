@@ -5,6 +5,7 @@ __all__ = [
     "Difference",
     "crossed",
     "differences",
+    "known_axes",
     "model_of",
     "rank_notes",
     "ranks",
@@ -14,6 +15,6 @@ __all__ = [
     "write_ranks",
 ]
 
-from continual.reports.comparisons.crossed import Crossed, crossed, model_of
+from continual.reports.comparisons.crossed import Crossed, crossed, known_axes, model_of
 from continual.reports.comparisons.differences import Difference, differences, text_differences, write_differences
 from continual.reports.comparisons.rank_tables import rank_notes, ranks, text_ranks, write_ranks

@@ -1,6 +1,6 @@
 """Runs as a table of what is compared (models, strategies) by what it is compared on (curricula, dimensions)."""
 
-__all__ = ["Crossed", "crossed", "model_of"]
+__all__ = ["Crossed", "crossed", "known_axes", "model_of"]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,6 +56,18 @@ class Crossed:
         return np.array([[column[seed] for column in columns] for seed in self.shared_seeds()], dtype=np.float64)
 
 
+def known_axes(records: Sequence[Record], axes: Sequence[str]) -> None:
+    """Refuses an axis that no run has.
+
+    Raises:
+        ValueError: with the axes that there are.
+    """
+    there = dict.fromkeys(axis for record in records for axis in record.sweep)
+    for axis in axes:
+        if axis not in there:
+            raise ValueError(f"no run has an axis {axis}; there are {', '.join(there) or 'none'}")
+
+
 def crossed(records: Sequence[Record], what: str = "name", over: Sequence[str] = ()) -> Crossed:
     """Finds what is compared, and on what.
 
@@ -63,15 +75,13 @@ def crossed(records: Sequence[Record], what: str = "name", over: Sequence[str] =
         records: finished runs.
         what: an axis of the sweep whose values are compared, `strategy` say; or `name` for the runs' names, without
             the place.
-        over: axes whose values together are a place; none where all runs stand at one.
+        over: axes whose values together are a place, of a run those that it has; none where all runs stand at one.
 
     Raises:
-        ValueError: an axis that no run has, or two runs of one name at one place.
+        ValueError: no run has the axis `what`, or two runs of one name stand at one place.
     """
-    known = dict.fromkeys(axis for record in records for axis in record.sweep)
-    for axis in (*over, *([] if what == "name" else [what])):
-        if records and axis not in known:
-            raise ValueError(f"no run has an axis {axis}; there are {', '.join(known) or 'none'}")
+    if what != "name":
+        known_axes(records, [what])
     runs: dict[tuple[str, str], Record] = {}
     for record in records:
         called = model_of(record) if over else record.name

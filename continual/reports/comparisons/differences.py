@@ -17,9 +17,9 @@ from continual.reports.comparisons.crossed import Crossed, crossed
 from continual.reports.numbers import format_interval, format_value
 from continual.reports.tables import aligned_table, markdown_table, raw, write_csv
 from continual.reports.undefined import undefined_notes
-from continual.statistics import PairedDifference, PValue, holm, paired_difference
+from continual.statistics import ALL_ZERO, PairedDifference, PValue, holm, paired_difference
 
-WHICH = ("final_rmse", "forgetting", "retention")
+WHICH = ("final_rmse", "forgetting")
 Kind = Literal["sign_flip", "wilcoxon"]
 _MARKED = " (reference)"
 
@@ -34,10 +34,26 @@ class Difference(NamedTuple):
     test: PValue
     p: float
     """After Holm's correction over all differences of the table; NaN where there is no test."""
+    tests: int
+    """Of the table."""
 
     def differs(self, level: float) -> bool | None:
-        """Whether there is a difference at a level; None where that can't be said."""
-        return None if np.isnan(self.p) else bool(self.p <= level)
+        """Whether there is a difference at a level; None where there is no test, or so many of so few seeds can't tell.
+
+        All signs of n differences can have a p of 2^(1 − n) at least, which the correction multiplies.
+        """
+        if np.isnan(self.p):
+            return None
+        if self.p <= level:
+            return True
+        could = self.tests * 2.0 ** (1 - self.test.n) <= level
+        return False if could or self.test.reason == ALL_ZERO else None
+
+
+def _check(metrics: Sequence[str], test: str) -> None:
+    metric_names(metrics)
+    if test not in ("sign_flip", "wilcoxon"):
+        raise ValueError(f"test must be sign_flip or wilcoxon, got {test!r}")
 
 
 def differences(
@@ -54,9 +70,7 @@ def differences(
     Raises:
         ValueError: no such name or metric, or no test of that name.
     """
-    metric_names(metrics)
-    if test not in ("sign_flip", "wilcoxon"):
-        raise ValueError(f"test must be sign_flip or wilcoxon, got {test!r}")
+    _check(metrics, test)
     if reference not in table.names:
         raise ValueError(f"no run is called {reference}; there are: {'; '.join(table.names) or 'none'}")
     found = []
@@ -69,7 +83,8 @@ def differences(
                 pair = paired_difference(sides[0], sides[1], find_metric(metric).higher)
                 found.append((place, name, metric, pair, pair.sign_flip if test == "sign_flip" else pair.wilcoxon))
     adjusted = holm([each[-1].p for each in found])
-    return [Difference(*each, float(p)) for each, p in zip(found, adjusted, strict=True)]
+    tests = int((~np.isnan(adjusted)).sum())
+    return [Difference(*each, float(p), tests) for each, p in zip(found, adjusted, strict=True)]
 
 
 def _cells(table: Crossed, reference: str, metrics: Sequence[str], found: Sequence[Difference], level: float) -> Any:
@@ -100,7 +115,7 @@ def _said(each: Difference, level: float) -> tuple[str, str]:
     mean, half, middle = (np.asarray(v) for v in (student.estimate, (student.high - student.low) / 2, median))
     summary = Summary(mean, half, middle, np.asarray(each.found.n), each.found.pairs)
     value, bracket, count = format_interval(summary).partition(" (")
-    mark = " ≈" if each.differs(level) is False else ""
+    mark = {True: "", False: " ≈", None: "" if np.isnan(each.p) else " ?"}[each.differs(level)]
     return f"{value}{mark}{bracket}{count}", format_value(each.p, 2)
 
 
@@ -116,11 +131,11 @@ def _legend(table: Crossed, reference: str, found: Sequence[Difference], level: 
         "(9/10): of 10 pairs 9 are defined; –: undefined."
     ]
     lines += [f"No test of {each.name} in {each.metric}: {each.test.reason}." for each in found if np.isnan(each.p)][:3]
-    if counts and tests and tests * 2.0 ** (1 - counts[-1]) > level:
+    if unsure := [each for each in found if not np.isnan(each.p) and each.differs(level) is None]:
         enough = 1 + math.ceil(math.log2(tests / level))
         lines.append(
-            f"With {counts[-1]} pairs and {tests} tests no corrected p can be as low as {level:g}, whatever the "
-            f"difference: that takes {enough} seeds, or fewer tests."
+            f"?: {max(each.found.n for each in unsure)} pairs can't tell, however large a difference is, in {tests} "
+            f"tests at {level:g}; that takes {enough} seeds, or fewer tests."
         )
     unmatched = [name for place, name in table.runs if (place, reference) not in table.runs]
     if unmatched:
@@ -214,15 +229,22 @@ def write_differences(
         level: above which a corrected p is marked.
         name: of the files.
 
+    Where the runs have no such reference, or can't be told apart, the files say so.
+
     Raises:
-        ValueError: there is no such reference, metric, axis or test.
+        ValueError: there is no such metric or test.
     """
-    table = crossed(records, what, over)
-    found = differences(table, reference, metrics, test)
-    titles, body = _cells(table, reference, metrics, found, level)
-    notes = [*_legend(table, reference, found, level), *undefined_notes(_chosen(table, reference), metrics)]
-    written = markdown_table(titles, body, left=2 if any(table.places) else 1)
-    text = written + "\n" + " ".join(notes) + "\n"
+    _check(metrics, test)
+    try:
+        table = crossed(records, what, over)
+        found = differences(table, reference, metrics, test)
+    except ValueError as error:  # of a part of the sweep there may be nothing to compare with
+        text, lines = f"No differences: {error}.\n", []
+    else:
+        titles, body = _cells(table, reference, metrics, found, level)
+        notes = [*_legend(table, reference, found, level), *undefined_notes(_chosen(table, reference), metrics)]
+        text = markdown_table(titles, body, left=2 if any(table.places) else 1) + "\n" + " ".join(notes) + "\n"
+        lines = [_row(each, reference, level) for each in found]
     replace_file(folder / f"{name}.md", lambda path: path.write_text(text, encoding="utf-8"))
-    write_csv([_row(each, reference, level) for each in found], folder / f"{name}.csv")
+    write_csv(lines, folder / f"{name}.csv")
     return [folder / f"{name}.md", folder / f"{name}.csv"]

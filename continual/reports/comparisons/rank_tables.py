@@ -6,10 +6,11 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from string import ascii_lowercase
+from typing import Any
 
 import numpy as np
 
-from continual.metrics import find_metric
+from continual.metrics import find_metric, metric_names
 from continual.records.files import replace_file
 from continual.records.record import Record
 from continual.reports.comparisons.crossed import Crossed, crossed
@@ -118,17 +119,23 @@ def write_ranks(
         level: of the critical difference.
         name: of the files.
 
+    Where there is nothing to rank, the files say so.
+
     Raises:
-        ValueError: there is no such metric or axis, or nothing to rank.
+        ValueError: there is no such metric.
     """
-    table = crossed(records, what, over)
-    found = ranks(table, metric, level)
-    text = markdown_table(_TITLES, _cells(found)) + "\n" + " ".join(_notes(table, found, metric)) + "\n"
+    metric_names([metric])
+    rows: list[dict[str, Any]] = []
+    try:
+        table = crossed(records, what, over)
+        found = ranks(table, metric, level)
+    except ValueError as error:  # of a part of the sweep there may be nothing to rank
+        text = f"No ranks: {error}.\n"
+    else:
+        text = markdown_table(_TITLES, _cells(found)) + "\n" + " ".join(_notes(table, found, metric)) + "\n"
+        lines = table.whole if len(table.places) > 1 else [f"seed {seed}" for seed in table.shared_seeds()]
+        for line, row in zip([*lines, "mean"], [*found.ranks, found.mean], strict=True):
+            rows.append({"on": line, **{each: raw(rank) for each, rank in zip(table.names, row, strict=True)}})
     replace_file(folder / f"{name}.md", lambda path: path.write_text(text, encoding="utf-8"))
-    lines = table.whole if len(table.places) > 1 else [f"seed {seed}" for seed in table.shared_seeds()]
-    rows = [
-        {"on": line, **{each: raw(rank) for each, rank in zip(table.names, row, strict=True)}}
-        for line, row in zip([*lines, "mean"], [*found.ranks, found.mean], strict=True)
-    ]
     write_csv(rows, folder / f"{name}.csv")
     return [folder / f"{name}.md", folder / f"{name}.csv"]
