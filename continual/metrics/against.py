@@ -67,7 +67,7 @@ MEASURES = (
         "(F[j, j] − R[j, j]), with F that of the run with strategy=independent in the same experiment, seed by seed. "
         "Below zero the ability to learn was lost.",
         _plasticity,
-        "negative = learns worse than a fresh model",
+        "positive = better",
         _UNPAIRED,
         needs="another run",
     ),
@@ -78,7 +78,7 @@ MEASURES = (
         "how much worse tasks are learned than by a model that has all of them from the start: mean over j of "
         "(R[j, j] − J[T, j]), with J that of the run with strategy=joint in the same experiment, seed by seed.",
         lambda run: intransigence(run.R, run.reference("joint")),
-        "positive = worse than learning all at once",
+        "positive = worse",
         _UNPAIRED,
         needs="another run",
     ),

@@ -151,7 +151,7 @@ MEASURES = (
         "task j while task i was learned − the larger of those before and after it). 0 where nothing comes back; what "
         "stays lost is forgetting. It sees what was evaluated, see training.evaluate_every.",
         lambda run: stability_gap(_of_several(run)),
-        "0 = nothing came back",
+        "0 = none",
         needs="curves",
     ),
     Metric(

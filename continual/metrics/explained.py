@@ -87,7 +87,7 @@ MEASURES = (
         "mean over all tasks of the test RMSE at the end in units of the targets' standard deviation: mean over j of "
         "R[T, j] / s[j]. 1 is what predicting each task's mean costs.",
         lambda run: final_nrmse(run.R, run.baseline),
-        "1 = the error of predicting the mean",
+        "1 = predicting the mean",
         _CONSTANT,
         "error",
     ),

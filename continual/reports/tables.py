@@ -3,6 +3,7 @@
 __all__ = [
     "LEGEND",
     "Row",
+    "aligned_table",
     "header",
     "legend",
     "markdown_table",
@@ -130,20 +131,24 @@ def text_table(records: Sequence[Record], width: int = 120) -> str:
         width: columns to fit into; names keep at least 14.
     """
     with_total, metrics = has_frozen(records), shown(records)
-    titles = [
-        title.replace(" RMSE", "\nRMSE").replace(" accuracy", "\naccuracy").split("\n")
-        for title in header(with_total, metrics)
-    ]
+    said = (legend(records), *undefined_notes(records, metrics))
+    notes = [line for note in said for line in textwrap.wrap(note, width)]
+    cells = [row.cells(with_total, metrics) for row in rows(records)]
+    return "\n".join([*aligned_table(header(with_total, metrics), cells, width), "", *notes]) + "\n"
+
+
+def aligned_table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Lines of a table whose first column is wrapped so that it fits; counts stand below their number."""
+    titles = [title.replace(" RMSE", "\nRMSE").replace(" accuracy", "\naccuracy").split("\n") for title in header]
     body = [
-        [cell.replace(" diverged", " div.").replace(" (", "\n(").split("\n") for cell in row.cells(with_total, metrics)]
-        for row in rows(records)
+        [[row[0]], *(cell.replace(" diverged", " div.").replace(" (", "\n(").split("\n") for cell in row[1:])]
+        for row in rows
     ]
-    for cells, record in zip(body, records, strict=True):
-        cells[0] = [record.name]
     widths = [max(len(line) for cells in [titles, *body] for line in cells[i]) for i in range(len(titles))]
     widths[0] = min(widths[0], max(width - sum(widths[1:]) - 2 * len(widths[1:]), 14))
     for cells in body:
-        first, *more = wrap_name(cells[0][0], widths[0] - 2)
+        name = cells[0][0]
+        first, *more = [name] if len(name) <= widths[0] else wrap_name(name, widths[0] - 2)
         cells[0] = [first, *(f"  {line}" for line in more)]
 
     height = max(map(len, titles))
@@ -151,9 +156,7 @@ def text_table(records: Sequence[Record], width: int = 120) -> str:
     lines.append("─" * (sum(widths) + 2 * len(widths[1:])))
     for cells in body:
         lines.extend(_aligned(cells, widths))
-    said = (legend(records), *undefined_notes(records, metrics))
-    notes = [line for note in said for line in textwrap.wrap(note, width)]
-    return "\n".join([*lines, "", *notes]) + "\n"
+    return lines
 
 
 def _aligned(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:

@@ -7,6 +7,7 @@ bootstrap, `paired` differences on the same seeds with tests and Holm's correcti
 """
 
 __all__ = [
+    "ALL_ZERO",
     "Interval",
     "PValue",
     "PairedDifference",
@@ -35,6 +36,7 @@ from continual.statistics.aggregates import (
 )
 from continual.statistics.intervals import Interval, bootstrap_interval, student_interval
 from continual.statistics.paired import (
+    ALL_ZERO,
     PairedDifference,
     PValue,
     holm,

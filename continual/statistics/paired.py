@@ -3,7 +3,7 @@ r"""Differences between two runs on the same seeds, which share their data: test
 A difference of means over seeds hides that seeds are hard or easy for both; the mean of the differences does not.
 """
 
-__all__ = ["PValue", "PairedDifference", "holm", "paired_difference", "sign_flip_test", "wilcoxon_test"]
+__all__ = ["ALL_ZERO", "PValue", "PairedDifference", "holm", "paired_difference", "sign_flip_test", "wilcoxon_test"]
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -18,6 +18,9 @@ from continual.statistics.samples import Array, as_sample
 
 EXACT = 20
 """Up to so many pairs every combination of signs is counted."""
+
+ALL_ZERO = "all differences are zero"
+"""Why a test has a p of 1 that says something: there is no difference in any pair."""
 
 
 class PValue(NamedTuple):
@@ -54,7 +57,7 @@ def sign_flip_test(differences: ArrayLike, *, draws: int = 100_000, seed: int = 
     if reason := _untestable(d):
         return PValue(np.nan, n, method, reason)
     if not d.any():
-        return PValue(1.0, n, method, "all differences are zero")
+        return PValue(1.0, n, method, ALL_ZERO)
     scale = np.abs(d).sum()
     least = abs(d.sum()) - 1e-12 * scale  # sums in another order differ by rounding
     if n <= EXACT:
@@ -86,7 +89,7 @@ def wilcoxon_test(differences: ArrayLike) -> PValue:
     if len(d) == 0:
         return PValue(np.nan, 0, method, "no pair is defined")
     if len(kept) == 0:
-        return PValue(1.0, len(d), method, "all differences are zero")
+        return PValue(1.0, len(d), method, ALL_ZERO)
     size = np.where(np.isinf(kept), np.sign(kept) * 2.0 * np.abs(kept[np.isfinite(kept)]).max(initial=1.0), kept)
     found = wilcoxon(size, method="exact" if plain else "approx")
     return PValue(float(found.pvalue), len(kept), method, _coarse(len(kept)))

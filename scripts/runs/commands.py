@@ -22,6 +22,7 @@ from continual.records.upkeep import clean, leftovers, merge
 from continual.reports.numbers import format_interval, format_value
 from scripts.command import train_command
 from scripts.runs.chosen import check_known, chosen_runs
+from scripts.runs.comparing import compare
 from scripts.runs.sync import sync
 from scripts.runs.wandb_sweep import sweep_file, trials
 
@@ -260,6 +261,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "list": _list,
     "show": _show,
     "diff": _diff,
+    "compare": compare,
     "export": _export,
     "rerun": _rerun,
     "merge": _merge,

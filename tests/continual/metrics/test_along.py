@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 
 from continual.metrics import (
     Evaluations,
@@ -54,9 +55,7 @@ def test_many_members_and_tasks_against_a_plain_loop() -> None:
         for i in range(T):
             curves = scores[m, i * each : (i + 1) * each + 1]
             gaps += [max(curves[:, j]) - max(curves[0, j], curves[-1, j]) for j in range(i)]
-            areas.append(
-                np.trapezoid(curves[:, i]) / each if hasattr(np, "trapezoid") else np.trapz(curves[:, i]) / each
-            )
+            areas.append(trapezoid(curves[:, i]) / each)
             worst.append(max(scores[m, (i + 1) * each :, i]))
         assert stability_gap(whole)[m] == pytest.approx(np.mean(gaps))
         assert worst_since_learned(whole)[m] == pytest.approx(np.mean(worst[:-1]))

@@ -118,7 +118,7 @@ def test_why_a_value_is_undefined(tmp_path: Path) -> None:
     assert lost.metrics.reason("stability_gap") == ("no evaluation between the ends of tasks (training.evaluate_every)")
     notes = undefined_notes([single, lost], ["forgetting", "retention", "stability_gap"])
     assert "– in forgetting, retention, stability gap: one task only (one task)." in notes
-    assert "– in forgetting: diverged (sparse: 1 of 4 seeds)." in notes or any("1 of 4 seeds" in n for n in notes)
+    assert "– in forgetting, retention: diverged (sparse: 1 of 4 seeds)." in notes
     (lost.folder / "curves.npz").unlink()
     assert read_reason(lost) == "curves.npz is missing, damaged, or has no evaluations"
 
@@ -157,6 +157,6 @@ def test_a_metric_of_ones_own_is_found_by_its_module(tmp_path: Path, monkeypatch
 def test_stored_runs_are_sorted_and_exported_by_any_metric(three: list[Record]) -> None:
     run = StoredRun(three[0].folder)
     for name in METRICS:
-        assert run.value(name) == pytest.approx(float(summarize(three[0].metrics[name]).mean))
+        assert run.value(name) == pytest.approx(float(summarize(three[0].metrics[name]).mean), nan_ok=True)
         assert f"{name}_mean" in run.row(["name"])
     assert read_record(three[0].folder).metrics.keys() == METRICS.keys()
