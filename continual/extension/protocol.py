@@ -21,6 +21,7 @@ adaptations, then the observers, each in the order given:
 | `after_task` | after the last step of a task | anything: keep what the next one needs |
 | `predictor` | in every evaluation of a task | say what predicts it, if not the model as it is |
 | `evaluation` | after every evaluation of all tasks | look at the errors |
+| `accuracies` | after that, where tasks are classification | look at them |
 | `task_done` | when a row of R is there, the untrained one too | look at it |
 | `state_dict`, `load_state_dict` | around a checkpoint | keep what a resumption needs, to the last bit |
 
@@ -221,6 +222,15 @@ class Extension:
             task: index from 0 of the task in training, -1 before the first.
             loss: training loss, (M,).
             rmse: test RMSE on every task, (M, T), in units of the target.
+        """
+
+    def accuracies(self, step: int, task: int, accuracy: NDArray[np.float64]) -> None:
+        """All tasks were evaluated, which are classification.
+
+        Args:
+            step: training steps done, over all tasks.
+            task: index from 0 of the task in training, -1 before the first.
+            accuracy: share of the test samples whose class is right, on every task, (M, T).
         """
 
     def task_done(self, index: int, rmse: NDArray[np.float64]) -> None:

@@ -2,6 +2,7 @@
 
 __all__ = [
     "comparison",
+    "critical_difference",
     "extension",
     "heat_map",
     "lines",
@@ -10,6 +11,7 @@ __all__ = [
     "networks",
     "parameter_count",
     "pareto",
+    "performance_profiles",
     "phases",
     "probe_against_forgetting",
     "ranking",
@@ -35,6 +37,8 @@ from continual.figures.pareto import pareto
 from continual.figures.parts.output import save
 from continual.figures.phases import phases
 from continual.figures.probes import probe_against_forgetting, response_profiles
+from continual.figures.profiles import performance_profiles
+from continual.figures.rank_distances import critical_difference
 from continual.figures.ranking import ranking
 from continual.figures.runtime import runtime
 from continual.figures.scaling import scaling

@@ -13,8 +13,9 @@ from continual.figures.parts.axes import SweepAxis
 from continual.figures.parts.panels import label_panel, panel_sheet, series_entry
 from continual.figures.parts.scales import Scale, metric_scale
 from continual.figures.parts.style import GREY, ModelStyle, looks, message, styled
-from continual.metrics import METRICS, Summary, summarize
+from continual.metrics import Summary, metric_names, summarize
 from continual.records.record import Record
+from continual.reports.undefined import undefined_notes
 
 SIZE = (1.55, 1.3)
 NOTES = (
@@ -50,8 +51,7 @@ def lines(
     Raises:
         ValueError: a metric that does not exist.
     """
-    if unknown := [metric for metric in metrics if metric not in METRICS]:
-        raise ValueError(f"no such metric: {', '.join(unknown)}; there are {', '.join(METRICS)}")
+    metric_names(metrics)
     records = [run for run in records if all(run.sweep.get(key) == value for key, value in (where or {}).items())]
     if not records:
         return message("Nothing to draw: there are no runs.")
@@ -60,9 +60,10 @@ def lines(
     told = SweepAxis.of(series, records)
     names = {record.folder: (record.family, _name(record, told)) for record in records}
     look = looks(names.values())
+    notes = " ".join([NOTES, *undefined_notes(records, metrics)])
     entries = [series_entry(*style, name) for (_, name), style in look.items()]
     figure, sheet = panel_sheet(
-        len(metrics) * len(columns), len(columns), SIZE, (0.22, 0.42), entries, NOTES, head=0.1 if panels else 0.0
+        len(metrics) * len(columns), len(columns), SIZE, (0.22, 0.42), entries, notes, head=0.1 if panels else 0.0
     )
     for row, metric in enumerate(metrics):
         summaries = {record.folder: summarize(record.metrics[metric]) for record in records}

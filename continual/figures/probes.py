@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from continual.figures.parts.panels import label_panel, panel_sheet, series_entry, spread_line
 from continual.figures.parts.scales import metric_scale
 from continual.figures.parts.style import GREY, looks, message, model_styles, styled
-from continual.metrics import METRICS, summarize
+from continual.metrics import metric_names, summarize
 from continual.records.record import Record
 from continual.reports.correlation import probe_values, rank_correlation
 from continual.reports.numbers import format_value
@@ -49,8 +49,7 @@ def probe_against_forgetting(
     Raises:
         ValueError: an unknown metric.
     """
-    if metric not in METRICS:
-        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
+    metric_names([metric])
     here = {
         probe: [r for r in records if probe in r.probes and np.isfinite(probe_values(r, probe)).any()]
         for probe in probes

@@ -16,8 +16,9 @@ from continual.figures.parts.cells import draw_cells
 from continual.figures.parts.panels import Grid, note_lines
 from continual.figures.parts.scales import Scale, metric_scale, size_axis
 from continual.figures.parts.style import GREY, MARKERS, legend, message, shades, sheet, styled, write_notes
-from continual.metrics import METRICS, Summary, summarize
+from continual.metrics import METRICS, Summary, metric_names, summarize
 from continual.records.record import Record
+from continual.reports.undefined import undefined_notes
 
 LINES = ("-", "--", ":", "-.")
 LEGEND = (
@@ -115,8 +116,7 @@ def sweep(
     Raises:
         ValueError: a metric that does not exist.
     """
-    if unknown := [metric for metric in metrics if metric not in METRICS]:
-        raise ValueError(f"no such metric: {', '.join(unknown)}; there are {', '.join(METRICS)}")
+    metric_names(metrics)
     if not records:
         return message("Nothing to draw: there are no runs.")
     plan = _Plan.of(records, axes or _axes(records))
@@ -125,7 +125,7 @@ def sweep(
     left, top, gap, lines, between = 0.95, 0.3, 0.95, 1.8, 0.55
     maps = len(plan.families) * (high + 0.32) + 0.35
     total = left + len(metrics) * (wide + gap) - gap + 0.2
-    notes = note_lines(" ".join([LEGEND, *plan.pooled()]), total)
+    notes = note_lines([" ".join([LEGEND, *plan.pooled()]), *undefined_notes(records, metrics)], total)
     labels = [f"{family}, {plan.second.title} {plan.second.label(value)}" for family, value in plan.series()]
     across = len({value for _, value in plan.series()})
     across = max(1, min(across, int(total / (0.6 + 0.06 * max(map(len, labels))))))

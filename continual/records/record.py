@@ -20,7 +20,8 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,8 +30,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from continual.metrics import all_metrics
+from continual.metrics import Evaluations, Undefined, Values, values_of
 from continual.records.files import UnusableFileError, digest, replace_file
+from continual.records.references import find_reference
 
 FORMAT = 2
 """Version of `record.json`; it grows when a field changes its meaning. Since 2 everything has a checksum."""
@@ -146,14 +148,56 @@ class Record:
         return _from_json(self.fields["R"])
 
     @cached_property
+    def accuracy(self) -> NDArray[np.float64] | None:
+        """The same of accuracies, shares of the test samples whose class is right; None where there are no classes.
+
+        R is then of the probabilities that are predicted, see `continual.training.evaluation.Errors`.
+        """
+        found = self.fields.get("accuracy")
+        return None if found is None else _from_json(found)
+
+    @cached_property
     def baseline(self) -> NDArray[np.float64]:
-        """RMSE of predicting the mean of each task's test targets, (M, T)."""
+        """RMSE of predicting the mean of each task's test targets, of classes their frequencies, (M, T)."""
         return _from_json(self.fields["baseline_rmse"])
 
     @cached_property
-    def metrics(self) -> dict[str, NDArray[np.float64]]:
-        """Every metric of `continual.metrics.METRICS`, each (M,)."""
-        return all_metrics(self.R, self.baseline)
+    def metrics(self) -> Values:
+        """Every metric of `continual.metrics.METRICS`, each (M,), made when it is asked for; why it is undefined."""
+        return values_of(self)
+
+    @property
+    def evaluations(self) -> Evaluations:
+        """The test RMSEs along training.
+
+        Raises:
+            Undefined: `curves.npz` is not there, is damaged, or has none.
+        """
+        try:
+            with self._archive() as archive:  # of its arrays only these are read
+                return Evaluations(archive["step"], archive["boundaries"], archive["rmse"])
+        except (UnusableFileError, OSError) as error:
+            raise Undefined(f"{_CURVES} is missing, damaged, or has no evaluations") from error
+
+    def reference(self, strategy: str) -> NDArray[np.float64]:
+        """R of the run of the same experiment that differs in the strategy only, by this run's seeds, (M, T+1, T).
+
+        NaN for a seed that it has not. Of several such runs it is the one with most of the seeds.
+
+        Raises:
+            Undefined: there is none.
+        """
+        chosen = (self.fields.get("tuned") or {}).get("chosen", {})
+        try:
+            others = [read_record(path) for path in find_reference(self.folder, strategy, chosen)]
+        except (LookupError, UnusableFileError, OSError) as error:
+            raise Undefined(str(error)) from error
+        other = max(others, key=lambda each: len(set(each.seeds) & set(self.seeds)))
+        if other.R.shape[1:] != self.R.shape[1:]:
+            raise Undefined(f"the run with strategy={strategy} has other tasks")
+        place = {seed: m for m, seed in enumerate(other.seeds)}
+        missing = np.full(self.R.shape[1:], np.nan)
+        return np.stack([other.R[place[seed]] if seed in place else missing for seed in self.seeds])
 
     @cached_property
     def curves(self) -> Mapping[str, NDArray[Any]]:
@@ -161,19 +205,29 @@ class Record:
 
         `step` (E,) training steps done, `task` (E,) index of the task in training (-1 before the first), `loss`
         (M, E) training loss, `rmse` and `median` (M, E, T), the roots of the mean and of the median squared error,
-        `boundaries` (T,) steps done when each task ended, `parameters` (E,) trained by then. Where the inputs are
-        one-dimensional also the view: `view_inputs` (P,), `view_targets` (P, O), `predictions` (M, T+1, P, O) after
-        each task, `train_inputs` (M, T, N), `train_targets` (M, T, N, O); where they are two-dimensional
-        `surface_inputs` (P, 2), `surface_targets` (P, O), `predictions`, and `surface_regions` (T, 2, 2), the lowest
-        and highest inputs of each task's training samples. Of models with grids `grid_size` (E,) and
-        `outside` (M, E, L), the share of each layer's inputs outside its grid; of small networks of edges
+        of classifications `accuracy` (M, E, T), `boundaries` (T,) steps done when each task ended, `parameters` (E,)
+        trained by then. Where the inputs are one-dimensional also the view: `view_inputs` (P,), `view_targets` (P, O),
+        `predictions` (M, T+1, P, O) after each task, `train_inputs` (M, T, N), `train_targets` (M, T, N, O); where they
+        are two-dimensional `surface_inputs` (P, 2), `surface_targets` (P, O), `predictions`, and `surface_regions`
+        (T, 2, 2), the lowest and highest inputs of each task's training samples. Of models with grids `grid_size` (E,)
+        and `outside` (M, E, L), the share of each layer's inputs outside its grid; of small networks of edges
         `portrait/…`, the functions on the edges at the end (see `kan.pruning.portrait`), and `portrait_0/…`, … before
         each pruning and the like. Of runs with probes `probe/…`, see `probes`.
+        """
+        with self._archive() as archive:
+            return dict(archive)
+
+    @contextmanager
+    def _archive(self) -> Iterator[Any]:
+        """The open `curves.npz`.
+
+        Raises:
+            UnusableFileError: it can't be read.
         """
         path = self.folder / _CURVES
         try:
             with np.load(path, allow_pickle=False) as archive:
-                return dict(archive)
+                yield archive
         except FileNotFoundError:
             raise
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError) as error:

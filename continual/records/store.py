@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from continual.metrics import METRICS, summarize
+from continual.metrics import CORE, METRICS, summarize
 from continual.records.files import UnusableFileError
 from continual.records.listing import Entry, read_lists
 from continual.records.record import Record, is_done, read_record
@@ -91,7 +91,10 @@ class StoredRun:
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """Everything that it can be filtered, sorted and plotted by: settings by dotted keys, metrics, costs, state."""
+        """What it can be filtered, sorted and plotted by: settings by dotted keys, metrics of R, costs, state.
+
+        Other metrics are made when `value` is asked for them.
+        """
         record = self.record
         found = flat(self.config)
         if self.entry is not None:
@@ -103,7 +106,7 @@ class StoredRun:
             "folder": str(self.folder),
         }
         if record is None:  # no setting whose key ends so stands for it
-            found |= dict.fromkeys(("family", "parameters", "flops", "seconds", "diverged", *METRICS))
+            found |= dict.fromkeys(("family", "parameters", "flops", "seconds", "diverged", *CORE))
         else:
             found |= {
                 "family": record.family,
@@ -111,7 +114,7 @@ class StoredRun:
                 "flops": record.fields.get("flops"),
                 "seconds": record.seconds,
                 "diverged": int(record.diverged.sum()),
-                **{name: float(summarize(values).mean) for name, values in record.metrics.items()},
+                **{name: float(summarize(record.metrics[name]).mean) for name in CORE},
             }
         return found
 
@@ -123,6 +126,8 @@ class StoredRun:
         """
         if key in self.values:
             return self.values[key]
+        if self.record is not None and key in METRICS:
+            return float(summarize(self.record.metrics[key]).mean)
         ending = [name for name in self.values if name.endswith(f".{key}")]
         if len(ending) > 1:
             raise KeyError(f"{key} may be {' or '.join(ending)}")
@@ -131,8 +136,8 @@ class StoredRun:
     def row(self, keys: Sequence[str]) -> dict[str, Any]:
         """What a table of numbers says of it: chosen values, and of each metric mean, half width, median and count."""
         found = {key: self.values.get(key) for key in keys}
-        for name in METRICS if self.record is not None else ():
-            summary = summarize(self.record.metrics[name])  # type: ignore[union-attr]
+        for name, values in () if self.record is None else self.record.metrics.items():
+            summary = summarize(values)
             found |= {
                 f"{name}_mean": float(summary.mean),
                 f"{name}_half_width": float(summary.half_width),

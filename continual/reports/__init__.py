@@ -6,12 +6,15 @@ __all__ = [
     "probe_values",
     "rank_correlation",
     "write_comparison",
+    "write_differences",
     "write_page",
+    "write_ranks",
     "write_scaling",
     "write_structures",
     "write_tables",
 ]
 
+from continual.reports.comparisons import write_differences, write_ranks
 from continual.reports.correlation import probe_values, rank_correlation
 from continual.reports.page import write_page
 from continual.reports.paper_comparison import write_comparison

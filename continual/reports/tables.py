@@ -3,10 +3,13 @@
 __all__ = [
     "LEGEND",
     "Row",
+    "aligned_table",
     "header",
+    "legend",
     "markdown_table",
     "raw",
     "rows",
+    "shown",
     "text_table",
     "write_csv",
     "write_tables",
@@ -24,10 +27,14 @@ from continual.metrics import METRICS, Summary, summarize
 from continual.records.files import replace_file
 from continual.records.record import Record
 from continual.reports.numbers import format_count, format_interval
+from continual.reports.undefined import undefined_notes
 from continual.reports.wrapping import wrap_name
 
 SHOWN = ("learned_rmse", "final_rmse", "forgetting", "retention")
 """Metrics of the tables for people; the CSV holds all of them."""
+
+CLASSES = ("learned_accuracy", "final_accuracy", "accuracy_forgetting", "final_rmse")
+"""The same where all runs are classification."""
 
 LEGEND = (
     "Mean ± half width of the 95 % interval over seeds (Student's t). ↓ lower is better, ↑ higher is better; "
@@ -35,6 +42,9 @@ LEGEND = (
     "time of all seeds together. (9/10): defined for 9 of 10 seeds; –: undefined."
 )
 """How to read a table."""
+
+OF_CLASSES = "RMSEs of classifications are those of the predicted probabilities."
+"""What is said below it where there are some."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ class Row:
             for key, value in tuned.get("chosen", {}).items()
         }
 
-    def cells(self, with_total: bool) -> list[str]:
+    def cells(self, with_total: bool, metrics: Sequence[str] = SHOWN) -> list[str]:
         """The row as text, one cell for each entry of `header`."""
         total = [format_count(self.record.total_parameters)] if with_total else []
         return [
@@ -73,10 +83,26 @@ class Row:
             format_count(self.record.trainable_parameters),
             *total,
             format_count(self.flops),
-            *(format_interval(self.metrics[name]) for name in SHOWN),
+            *(format_interval(self.metrics[name]) if name in self.metrics else "–" for name in metrics),
             f"{self.record.seconds:.3g}" if self.record.seconds < 1000 else f"{self.record.seconds:.0f}",
             self.seeds,
         ]
+
+    def reasons(self, with_total: bool, metrics: Sequence[str] = SHOWN) -> list[str]:
+        """For each of `cells` why it is undefined, wholly or in some seeds; "" where it is not."""
+        before = ["", "", *([""] if with_total else []), ""]
+        return [*before, *(self.record.metrics.reason(name) for name in metrics), "", ""]
+
+
+def shown(records: Sequence[Record]) -> tuple[str, ...]:
+    """Metrics of a table for people: accuracies where there are some, in place of RMSEs where all runs have them."""
+    classes = [record.accuracy is not None for record in records]
+    return CLASSES if classes and all(classes) else (*SHOWN, *(("final_accuracy",) if any(classes) else ()))
+
+
+def legend(records: Sequence[Record]) -> str:
+    """How to read their table."""
+    return f"{LEGEND} {OF_CLASSES}" if any(record.accuracy is not None for record in records) else LEGEND
 
 
 def rows(records: Sequence[Record]) -> list[Row]:
@@ -89,10 +115,10 @@ def has_frozen(records: Sequence[Record]) -> bool:
     return any(record.total_parameters != record.trainable_parameters for record in records)
 
 
-def header(with_total: bool) -> list[str]:
+def header(with_total: bool, metrics: Sequence[str] = SHOWN) -> list[str]:
     """Titles of the columns; the arrows point to the better side."""
     total = ["total"] if with_total else []
-    return ["model", "params", *total, "FLOPs", *(METRICS[name] for name in SHOWN), "seconds", "seeds"]
+    return ["model", "params", *total, "FLOPs", *(METRICS[name] for name in metrics), "seconds", "seeds"]
 
 
 def text_table(records: Sequence[Record], width: int = 120) -> str:
@@ -104,18 +130,25 @@ def text_table(records: Sequence[Record], width: int = 120) -> str:
         records: runs, one row each.
         width: columns to fit into; names keep at least 14.
     """
-    with_total = has_frozen(records)
-    titles = [title.replace(" RMSE", "\nRMSE").split("\n") for title in header(with_total)]
+    with_total, metrics = has_frozen(records), shown(records)
+    said = (legend(records), *undefined_notes(records, metrics))
+    notes = [line for note in said for line in textwrap.wrap(note, width)]
+    cells = [row.cells(with_total, metrics) for row in rows(records)]
+    return "\n".join([*aligned_table(header(with_total, metrics), cells, width), "", *notes]) + "\n"
+
+
+def aligned_table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Lines of a table whose first column is wrapped so that it fits; counts stand below their number."""
+    titles = [title.replace(" RMSE", "\nRMSE").replace(" accuracy", "\naccuracy").split("\n") for title in header]
     body = [
-        [cell.replace(" diverged", " div.").replace(" (", "\n(").split("\n") for cell in row.cells(with_total)]
-        for row in rows(records)
+        [[row[0]], *(cell.replace(" diverged", " div.").replace(" (", "\n(").split("\n") for cell in row[1:])]
+        for row in rows
     ]
-    for cells, record in zip(body, records, strict=True):
-        cells[0] = [record.name]
     widths = [max(len(line) for cells in [titles, *body] for line in cells[i]) for i in range(len(titles))]
     widths[0] = min(widths[0], max(width - sum(widths[1:]) - 2 * len(widths[1:]), 14))
     for cells in body:
-        first, *more = wrap_name(cells[0][0], widths[0] - 2)
+        name = cells[0][0]
+        first, *more = [name] if len(name) <= widths[0] else wrap_name(name, widths[0] - 2)
         cells[0] = [first, *(f"  {line}" for line in more)]
 
     height = max(map(len, titles))
@@ -123,7 +156,7 @@ def text_table(records: Sequence[Record], width: int = 120) -> str:
     lines.append("─" * (sum(widths) + 2 * len(widths[1:])))
     for cells in body:
         lines.extend(_aligned(cells, widths))
-    return "\n".join([*lines, "", *textwrap.wrap(LEGEND, width)]) + "\n"
+    return lines
 
 
 def _aligned(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
@@ -193,12 +226,12 @@ def write_tables(records: Sequence[Record], folder: Path) -> list[Path]:
     content = [_csv_row(row, axes) for row in rows(records)]
     columns = dict.fromkeys(column for line in content for column in line)  # those chosen differ between models
     write_csv([{column: line.get(column, "") for column in columns} for line in content], folder / "table.csv")
-    with_total = has_frozen(records)
+    with_total, metrics = has_frozen(records), shown(records)
     chosen = list(dict.fromkeys(key for row in rows(records) for key in row.chosen))
     table = markdown_table(
-        [*header(with_total), *(f"{key}, chosen" for key in chosen)],
-        [[*row.cells(with_total), *(row.chosen.get(key, "") for key in chosen)] for row in rows(records)],
+        [*header(with_total, metrics), *(f"{key}, chosen" for key in chosen)],
+        [[*row.cells(with_total, metrics), *(row.chosen.get(key, "") for key in chosen)] for row in rows(records)],
     )
-    text = f"{table}\n{LEGEND}\n"
+    text = "\n\n".join([table.rstrip(), " ".join([legend(records), *undefined_notes(records, metrics)])]) + "\n"
     replace_file(folder / "table.md", lambda path: path.write_text(text, encoding="utf-8"))
     return [folder / "table.csv", folder / "table.md"]

@@ -26,6 +26,7 @@ from pydantic import (
     ValidationError,
 )
 
+from continual.metrics import metric_names
 from tasks.curriculum import Split
 
 Node = dict[str, Any]
@@ -197,9 +198,23 @@ def check_config(config: Node) -> None:
     for name, node in config["report"]["figures"].items():
         if node is not None:
             _check_node(node, f"report.figures.{name}", {"records"})
+            _check_metrics(node, f"report.figures.{name}")
     for name, node in config["report"]["tables"].items():
         if node is not None:
             _check_node(node, f"report.tables.{name}", {"records", "folder"})
+            _check_metrics(node, f"report.tables.{name}")
+
+
+def _check_metrics(node: Node, path: str) -> None:
+    """Refuses a metric that does not exist, in a figure or table of the suite's own."""
+    if not str(node["_target_"]).startswith("continual."):
+        return
+    for key, value in node.items():
+        if key in ("metric", "metrics"):
+            try:
+                metric_names([value] if isinstance(value, str) else list(value))
+            except ValueError as error:
+                raise ConfigError(f"{path}.{key}: {error}") from None
 
 
 def _check_numbers(node: Any, path: str, largest: float, where: str = "") -> None:

@@ -13,6 +13,8 @@ examples:
   python -m scripts.runs list --state failed --columns name,problem   what failed, and why
   python -m scripts.runs show results/runs/kan-06aba855               one run: settings, metrics, command, versions
   python -m scripts.runs diff results/runs/kan-06aba855 results/runs/mlp-a1b2c3d4
+  python -m scripts.runs compare results/five_peaks --reference "KAN G=200, L-BFGS"   paired by seed, with tests
+  python -m scripts.runs compare results/overlap --what depth --over overlap,grid_size,dimension --reference 1
   python -m scripts.runs export runs.csv results --members            a line for each seed; .parquet as well
   python -m scripts.runs rerun --state failed                         the commands; --go runs them
   python -m scripts.runs merge /mnt/other/results                     another machine's finished runs
@@ -52,6 +54,20 @@ def _parser() -> argparse.ArgumentParser:
     difference = command("diff", "settings and metrics in which two runs differ", filters=False)
     difference.add_argument("first", type=Path, metavar="FOLDER")
     difference.add_argument("second", type=Path, metavar="FOLDER")
+    compared = commands.add_parser(
+        "compare",
+        help="runs against one of them on the same seeds, with tests",
+        description="Differences of all runs of the last sweep to one of them, seed by seed: mean with 95 % interval, "
+        "exact sign flips or Wilcoxon's test, Holm's correction over the table; over several curricula mean ranks.",
+    )
+    compared.add_argument("places", nargs="*", type=Path, default=[Path("results")], metavar="FOLDER")
+    compared.add_argument("--reference", required=True, metavar="NAME", help="a run's name, or a value of --what")
+    compared.add_argument("--metrics", default="final_rmse,forgetting", metavar="NAME,NAME")
+    compared.add_argument("--what", default="name", metavar="AXIS", help="an axis whose values are compared (names)")
+    compared.add_argument("--over", metavar="AXIS,AXIS", help="axes whose values are curricula, with a reference each")
+    compared.add_argument("--test", choices=["sign_flip", "wilcoxon"], default="sign_flip")
+    compared.add_argument("--where", action="append", default=[], metavar="KEY=VALUE")
+    compared.add_argument("--output", metavar="NAME", help="also writes FOLDER/NAME.md and .csv")
     exported = commands.add_parser("export", help="a table of all numbers, CSV or Parquet by the file's ending")
     exported.add_argument("file", type=Path, metavar="FILE")
     exported.add_argument("places", nargs="*", type=Path, default=[Path("results")], metavar="FOLDER")

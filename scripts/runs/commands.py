@@ -15,13 +15,14 @@ from typing import Any
 
 import yaml
 
-from continual.metrics import METRICS, summarize
+from continual.metrics import METRICS, metrics_of, summarize
 from continual.records.files import replace_file
 from continual.records.store import StoredRun, find_runs, flat, is_number
 from continual.records.upkeep import clean, leftovers, merge
 from continual.reports.numbers import format_interval, format_value
 from scripts.command import train_command
 from scripts.runs.chosen import check_known, chosen_runs
+from scripts.runs.comparing import compare
 from scripts.runs.sync import sync
 from scripts.runs.wandb_sweep import sweep_file, trials
 
@@ -105,8 +106,9 @@ def _show(options: argparse.Namespace) -> int:
     print(f"command: {command_of(run) or 'not known'}")
     record = run.record
     if record is not None:
-        for name, title in METRICS.items():
-            print(f"{title}: {format_interval(summarize(record.metrics[name]))}")
+        for name in record.metrics:
+            why = record.metrics.reason(name)
+            print(f"{METRICS[name]}: {format_interval(summarize(record.metrics[name]))}{f' ({why})' if why else ''}")
         keys = (
             "experiment",
             "identity",
@@ -141,7 +143,7 @@ def _diff(options: argparse.Namespace) -> int:
     if first.record is not None and second.record is not None:
         cells += [
             [name, *(format_interval(summarize(run.record.metrics[name])) for run in (first, second) if run.record)]
-            for name in METRICS
+            for name in metrics_of([first.record, second.record])
         ]
     for line in _aligned(cells):
         print(line)
@@ -259,6 +261,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "list": _list,
     "show": _show,
     "diff": _diff,
+    "compare": compare,
     "export": _export,
     "rerun": _rerun,
     "merge": _merge,

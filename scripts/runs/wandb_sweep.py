@@ -19,7 +19,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from continual.metrics import METRICS
+from continual.metrics import METRICS, find_metric
 from continual.records.files import replace_file
 from scripts.command import completed
 from scripts.config.schema import ConfigError, nearest
@@ -36,7 +36,7 @@ def sweep_file(options: argparse.Namespace) -> int:
         options: `file` to write; `overrides`, what `python -m scripts.train -m` takes, `interval(a,b)` for a range that
             `method` searches; `method`, `metric` and `project` of the sweep.
     """
-    if options.metric not in METRICS:
+    if options.metric not in METRICS or find_metric(options.metric).needs == "another run":
         raise ValueError(f"--metric {options.metric} is no metric; {nearest(options.metric, METRICS)}")
     if options.file.suffix not in (".yaml", ".yml"):
         raise ValueError(f"{options.file} must end in .yaml")
@@ -88,8 +88,8 @@ def sweep_file(options: argparse.Namespace) -> int:
 
 
 def _higher(metric: str) -> bool:
-    """Whether more of a metric is better, by the arrow in its title."""
-    return "↑" in METRICS[metric]
+    """Whether more of a metric is better."""
+    return find_metric(metric).higher
 
 
 def _parameter(axis: Override) -> dict[str, Any]:

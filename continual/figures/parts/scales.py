@@ -12,17 +12,9 @@ from matplotlib.colors import LogNorm, Normalize, SymLogNorm
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike
 
-from continual.metrics import METRICS
+from continual.metrics import find_metric
 from continual.reports.numbers import format_count, format_value
 
-ERRORS = ("learned_rmse", "final_rmse")
-SHARES = ("retention",)
-SIGNS = {
-    "forgetting": "positive = worse",
-    "backward_transfer": "positive = better",
-    "forward_transfer": "positive = better",
-    "retention": "1 keeps all",
-}
 DECADES = 8
 """A symmetric-logarithmic scale is logarithmic over at most so many decades."""
 
@@ -42,10 +34,11 @@ class Scale:
     @property
     def label(self) -> str:
         """Text for the axis: the metric, the better side, the unit, and where the scale is linear."""
-        parts = ["RMSE, units of the target" if self.metric in ERRORS else SIGNS[self.metric]]
+        metric = find_metric(self.metric)
+        parts = [metric.sign]
         if self.kind == "symlog":
             parts.append(f"linear within ±{format_value(self.threshold, 1)}")
-        return f"{METRICS[self.metric]}\n({'; '.join(parts)})"
+        return f"{metric.label}\n({'; '.join(parts)})"
 
     @property
     def norm(self) -> Normalize:
@@ -138,9 +131,11 @@ def metric_scale(metric: str, values: ArrayLike, typical: ArrayLike | None = Non
     """
     array = np.asarray(values, dtype=np.float64)
     found = array[np.isfinite(array)]
-    if metric in SHARES:
-        return Scale("linear", 0.0, 1.0, 0.0, metric)
-    if metric in ERRORS and (found > 0).all():
+    kind = find_metric(metric).kind
+    if kind == "share" or (kind == "score" and (found >= -1).all()):
+        low = min(float(found.min()), 0.0) if found.size else 0.0
+        return Scale("linear", low if kind == "score" else 0.0, 1.0, 0.0, metric)
+    if kind == "error" and (found > 0).all():
         low, high = (found.min(), found.max()) if found.size else (0.1, 1.0)
         if high < 4 * low:
             low, high = low / 2, high * 2

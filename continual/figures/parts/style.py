@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 
 from continual.records.record import Record
 from continual.reports.bands import BAND, band
+from continual.reports.comparisons.crossed import model_of
 
 Array = NDArray[np.float64]
 P = ParamSpec("P")
@@ -102,14 +103,6 @@ def palettes(families: Iterable[str]) -> dict[str, tuple[str, ...]]:
         colours, turn = SPARE[i % len(SPARE)], i // len(SPARE) % len(SPARE[0])
         spare[family] = colours[turn:] + colours[:turn]  # the same ones, but another first
     return {**PALETTES, **spare}
-
-
-def model_of(record: Record) -> str:
-    """The model's part of a record's name: "KAN" of "KAN: J0(20x)" where "J0(20x)" is a value of its sweep."""
-    for value in record.sweep.values():
-        if isinstance(value, str) and record.name.endswith(f": {value}"):
-            return record.name.removesuffix(f": {value}")
-    return record.name
 
 
 def model_styles(records: Sequence[Record]) -> dict[str, ModelStyle]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from continual.metrics import METRICS
+from continual.metrics import CORE, METRICS, metrics_of
 from continual.records.record import Record
 from continual.records.store import StoredRun
 from continual.reports.numbers import format_count, format_interval
-from continual.reports.tables import SHOWN, Row, has_frozen, rows
+from continual.reports.tables import Row, has_frozen, rows, shown
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ class Column:
         texts: how the values are written, where not as themselves.
         shown: whether it is there from the beginning.
         path: parts of the key, of a setting.
+        reasons: why a value is undefined, of a metric; "" where it is not.
     """
 
     key: str
@@ -91,6 +92,7 @@ class Column:
     texts: list[str] | None = None
     shown: bool = False
     path: tuple[str, ...] | None = None
+    reasons: list[str] | None = None
 
     def coded(self) -> dict[str, Any]:
         """As plain JSON: different values once each, and which of them each run has (-1: none of them)."""
@@ -109,6 +111,9 @@ class Column:
             found["texts"] = self.texts
         if self.path is not None:
             found["path"] = list(self.path)
+        if self.reasons is not None and any(self.reasons):
+            reasons = list(dict.fromkeys(self.reasons))
+            found |= {"reasons": reasons, "reason_at": [reasons.index(reason) for reason in self.reasons]}
         return found
 
 
@@ -185,11 +190,16 @@ def _results(lines: Sequence[Row | None], total: bool, several: bool, runs: Sequ
         Column("total_parameters", "total", "result", *count(lambda row: row.record.total_parameters), shown=total),
         Column("flops", "FLOPs", "result", *count(lambda row: row.flops), shown=True),
     ]
-    for name, title in METRICS.items():
-        means = of(lambda row, name=name: number(row.metrics[name].mean))  # type: ignore[misc]
-        texts = ["–" if line is None else format_interval(line.metrics[name]) for line in lines]
-        found.append(Column(f"{name}_mean", title, "result", means, texts, shown=name in SHOWN))
-    for name, title in METRICS.items():
+    records = [line.record for line in lines if line is not None]
+    first = shown(records)
+    for name in metrics_of(records):
+        summaries = [None if line is None else line.metrics.get(name) for line in lines]
+        means = [None if summary is None else number(summary.mean) for summary in summaries]
+        texts = ["–" if summary is None else format_interval(summary) for summary in summaries]
+        why = ["" if line is None else line.record.metrics.reason(name) for line in lines]
+        found.append(Column(f"{name}_mean", METRICS[name], "result", means, texts, shown=name in first, reasons=why))
+    for name in CORE:
+        title = METRICS[name]
         parts: dict[str, Callable[[Row], Any]] = {
             "half_width": lambda row, name=name: number(row.metrics[name].half_width),  # type: ignore[misc]
             "median": lambda row, name=name: number(row.metrics[name].median),  # type: ignore[misc]

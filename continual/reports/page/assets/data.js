@@ -9,6 +9,7 @@
  * @property {string[]|null} path parts of a setting's key
  * @property {(row: number) => *} at a run's value; undefined where it has none
  * @property {(row: number) => string} text how that is written
+ * @property {(row: number) => string} reason why a run's value is undefined; "" where it is not
  * @property {boolean} numeric whether all values are numbers
  * @property {boolean} varies whether runs differ in it
  */
@@ -36,6 +37,7 @@ function decoded(coded) {
     path: coded.path ?? null,
     at,
     text,
+    reason: coded.reasons ? (row) => coded.reasons[coded.reason_at[row]] : () => "",
     numeric: present.length > 0 && present.every((value) => typeof value === "number"),
     varies: !("all" in coded),
   };
@@ -74,7 +76,7 @@ function numbers(text) {
 /**
  * The curve of one quantity of a run: steps, low quantile, median, high quantile; null where it has none.
  * @param {number} row
- * @param {string} quantity "mean", "loss" or a task's index
+ * @param {string} quantity "mean", "accuracy", "loss" or a task's index
  */
 function curveOf(row, quantity) {
   const series = data.series[row];

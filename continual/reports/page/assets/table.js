@@ -90,6 +90,7 @@ function line(row) {
       cell.append(link);
     } else {
       cell.textContent = column.text(row);
+      if (column.reason(row)) cell.title = `undefined: ${column.reason(row)}`;
       if (column.numeric) cell.className = "number";
     }
     made.append(cell);

@@ -1,4 +1,4 @@
-r"""Continual-learning metrics of a test-RMSE matrix, and their mean and interval over members.
+r"""Continual-learning metrics of a test-RMSE matrix.
 
 Every metric takes R of shape (..., T+1, T): R[i, j] is the RMSE on task j after training on tasks 1..i, and row 0 is
 the untrained model. In code tasks count from zero, so the RMSE on task j right after learning it is `R[j + 1, j]`.
@@ -8,8 +8,6 @@ A value that has no meaning (forgetting of a single task, anything of a diverged
 """
 
 __all__ = [
-    "METRICS",
-    "Summary",
     "all_metrics",
     "backward_transfer",
     "final_rmse",
@@ -18,20 +16,18 @@ __all__ = [
     "learned_rmse",
     "retention",
     "rmse",
-    "summarize",
 ]
-
-from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+
+from continual.metrics.metric import Measured, Metric, Undefined
 
 Array = NDArray[np.float64]
 
 
-def _matrix(R: ArrayLike) -> Array:
+def matrix_of(R: ArrayLike) -> Array:
+    """R as an array, of a shape that it may have."""
     matrix = np.asarray(R, dtype=np.float64)
     if matrix.ndim < 2 or matrix.shape[-2] != matrix.shape[-1] + 1 or matrix.shape[-1] < 1:
         raise ValueError(f"R must have shape (..., T+1, T) with T ≥ 1, got {matrix.shape}")
@@ -42,7 +38,7 @@ def _undefined(matrix: Array) -> Array:
     return np.full(matrix.shape[:-2], np.nan)
 
 
-def _learned(matrix: Array) -> Array:
+def learned_of(matrix: Array) -> Array:
     """R[j, j] in the notation of the formulas: task j right after training on it, shape (..., T)."""
     return np.diagonal(matrix[..., 1:, :], axis1=-2, axis2=-1)
 
@@ -65,12 +61,12 @@ def rmse(squared_error: ArrayLike, count: int) -> Array:
 
 def final_rmse(R: ArrayLike) -> Array:
     r"""Mean over all tasks of the RMSE at the end, \(\frac1T \sum_j R_{T,j}\). Lower is better."""
-    return _matrix(R)[..., -1, :].mean(axis=-1)
+    return matrix_of(R)[..., -1, :].mean(axis=-1)
 
 
 def learned_rmse(R: ArrayLike) -> Array:
     r"""Mean over all tasks of the RMSE right after learning it, \(\frac1T \sum_j R_{j,j}\). Lower is better."""
-    return _learned(_matrix(R)).mean(axis=-1)
+    return learned_of(matrix_of(R)).mean(axis=-1)
 
 
 def forgetting(R: ArrayLike) -> Array:
@@ -79,7 +75,7 @@ def forgetting(R: ArrayLike) -> Array:
     Positive is worse. NaN for a single task. The form of Chaudhry et al. (2018, https://arxiv.org/abs/1801.10112)
     with its sign turned for an error.
     """
-    matrix = _matrix(R)
+    matrix = matrix_of(R)
     T = matrix.shape[-1]
     if T < 2:
         return _undefined(matrix)
@@ -93,10 +89,10 @@ def backward_transfer(R: ArrayLike) -> Array:
     Positive is better: learning on lowered the error. NaN for a single task. Lopez-Paz & Ranzato (2017,
     https://arxiv.org/abs/1706.08840) with its sign turned for an error.
     """
-    matrix = _matrix(R)
+    matrix = matrix_of(R)
     if matrix.shape[-1] < 2:
         return _undefined(matrix)
-    return (_learned(matrix) - matrix[..., -1, :])[..., :-1].mean(axis=-1)
+    return (learned_of(matrix) - matrix[..., -1, :])[..., :-1].mean(axis=-1)
 
 
 def forward_transfer(R: ArrayLike) -> Array:
@@ -104,7 +100,7 @@ def forward_transfer(R: ArrayLike) -> Array:
 
     Positive is better: the task starts below the untrained model's error. NaN for a single task.
     """
-    matrix = _matrix(R)
+    matrix = matrix_of(R)
     if matrix.shape[-1] < 2:
         return _undefined(matrix)
     before = np.diagonal(matrix[..., :-1, :], axis1=-2, axis2=-1)
@@ -125,29 +121,18 @@ def retention(R: ArrayLike, baseline: ArrayLike) -> Array:
         Shape (...). NaN for a single task, and where any task before the last was not learned
         (\(R_{j,j} \ge s_j\)): of what was never there nothing can be kept.
     """  # noqa: D205
-    matrix = _matrix(R)
+    matrix = matrix_of(R)
     if matrix.shape[-1] < 2:
         return _undefined(matrix)
     s = np.broadcast_to(np.asarray(baseline, dtype=np.float64), matrix[..., 0, :].shape)
-    gained = s - _learned(matrix)
+    gained = s - learned_of(matrix)
     kept = s - matrix[..., -1, :]
     share = np.divide(kept, gained, out=np.full_like(kept, np.nan), where=gained > 0)
     return np.clip(share, 0.0, 1.0)[..., :-1].mean(axis=-1)
 
 
-METRICS: Mapping[str, str] = {
-    "learned_rmse": "learned RMSE ↓",
-    "final_rmse": "final RMSE ↓",
-    "forgetting": "forgetting ↓",
-    "backward_transfer": "backward transfer ↑",
-    "forward_transfer": "forward transfer ↑",
-    "retention": "retention ↑",
-}
-"""Every metric by name, with its label; the arrow points to the better side."""
-
-
 def all_metrics(R: ArrayLike, baseline: ArrayLike) -> dict[str, Array]:
-    """All metrics of `METRICS` by name, each of shape (...)."""
+    """All metrics of R alone by name, each of shape (...)."""
     return {
         "learned_rmse": learned_rmse(R),
         "final_rmse": final_rmse(R),
@@ -158,43 +143,74 @@ def all_metrics(R: ArrayLike, baseline: ArrayLike) -> dict[str, Array]:
     }
 
 
-class Summary(NamedTuple):
-    """Mean, half width of its 95 % interval and median over the members in which a value is defined."""
+def several_tasks(run: Measured) -> Array:
+    """R of a run, where there is more than one task.
 
-    mean: Array
-    half_width: Array
-    median: Array
-    defined: NDArray[np.int64]
-    members: int
-
-
-def summarize(values: ArrayLike, axis: int = 0) -> Summary:
-    r"""Mean over members with its 95 % interval, \(\bar v \pm t_{0.975, n-1} \, s / \sqrt n\) (Student's t).
-
-    Undefined values (NaN) are left out of the mean and counted: `defined` of `members` must be shown wherever the
-    two differ. The half width is NaN below two values, the mean below one.
-
-    Args:
-        values: numbers with the members along `axis`.
-        axis: which axis that is.
-
-    Returns:
-        A `Summary` whose arrays lack that axis.
+    Raises:
+        Undefined: there is one only.
     """
-    array = np.moveaxis(np.asarray(values, dtype=np.float64), axis, 0)
-    present = ~np.isnan(array)
-    n = present.sum(axis=0)
-    some = np.maximum(n, 1)
-    mean = np.where(n > 0, np.where(present, array, 0.0).sum(axis=0) / some, np.nan)
-    squares = (np.where(present, array - mean, 0.0) ** 2).sum(axis=0)
-    freedom = np.maximum(n - 1, 1)
-    half = np.where(n > 1, stdtrit(freedom, 0.975) * np.sqrt(squares / freedom / some), np.nan)
-    # numpy's nanmedian warns where nothing is defined, which is no surprise here
-    ordered = np.sort(np.where(present, array, np.inf), axis=0)
-    if len(ordered):
-        low = np.take_along_axis(ordered, ((some - 1) // 2)[None], axis=0)[0]
-        high = np.take_along_axis(ordered, (some // 2)[None], axis=0)[0]
-        median = np.where(n > 0, 0.5 * (low + high), np.nan)
-    else:
-        median = mean
-    return Summary(mean, half, median, n, array.shape[0])
+    if run.R.shape[-1] < 2:
+        raise Undefined("one task only")
+    return run.R
+
+
+MEASURES = (
+    Metric(
+        "learned_rmse",
+        "learned RMSE",
+        False,
+        "mean over all tasks of the test RMSE right after learning the task: mean over j of R[j, j]. Always read it "
+        "beside forgetting: a model that learns nothing forgets nothing.",
+        lambda run: learned_rmse(run.R),
+        "RMSE, units of the target",
+        kind="error",
+    ),
+    Metric(
+        "final_rmse",
+        "final RMSE",
+        False,
+        "mean over all tasks of the test RMSE at the very end: mean over j of R[T, j].",
+        lambda run: final_rmse(run.R),
+        "RMSE, units of the target",
+        kind="error",
+    ),
+    Metric(
+        "forgetting",
+        "forgetting",
+        False,
+        "how far each task but the last ends above the best it ever reached since it was learned: mean over j < T of "
+        "(R[T, j] − smallest R[l, j] with j ≤ l < T). Positive is worse.",
+        lambda run: forgetting(several_tasks(run)),
+        "positive = worse",
+    ),
+    Metric(
+        "backward_transfer",
+        "backward transfer",
+        True,
+        "what later tasks did to the RMSE of earlier ones: mean over j < T of (R[j, j] − R[T, j]). Positive is better.",
+        lambda run: backward_transfer(several_tasks(run)),
+        "positive = better",
+    ),
+    Metric(
+        "forward_transfer",
+        "forward transfer",
+        True,
+        "how far below the untrained model a task starts thanks to the tasks before it: mean over j ≥ 2 of "
+        "(R[0, j] − R[j−1, j]). Positive is better.",
+        lambda run: forward_transfer(several_tasks(run)),
+        "positive = better",
+    ),
+    Metric(
+        "retention",
+        "retention",
+        True,
+        "share of what was learned that is left at the end: mean over j < T of (s[j] − R[T, j]) / (s[j] − R[j, j]), "
+        "held between 0 and 1, with s[j] the RMSE of predicting the mean of task j. 1 keeps everything, 0 keeps "
+        "nothing; undefined where a task was not learned (R[j, j] ≥ s[j]).",
+        lambda run: retention(several_tasks(run), run.baseline),
+        "1 keeps all",
+        "a task was not learned",
+        "share",
+    ),
+)
+"""Metrics of R alone."""
