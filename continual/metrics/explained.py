@@ -77,7 +77,7 @@ def bwt_r2(R: ArrayLike, baseline: ArrayLike) -> Array:
 
 
 _CONSTANT = "a task's targets are constant"
-_UNIT = "1 = perfect, 0 = the mean"
+_UNIT = "1 = perfect"
 
 MEASURES = (
     Metric(

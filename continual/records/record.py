@@ -166,7 +166,7 @@ class Record:
         """Every metric of `continual.metrics.METRICS`, each (M,), made when it is asked for; why it is undefined."""
         return values_of(self)
 
-    @property
+    @cached_property
     def evaluations(self) -> Evaluations:
         """The test RMSEs along training.
 

@@ -26,14 +26,15 @@ def find_reference(folder: Path, strategy: str, chosen: Iterable[str] = ()) -> l
     Raises:
         LookupError: there is none, in a few words.
     """
-    own = _config(folder)
+    experiment = folder.resolve().parent
+    others = _with_strategy(experiment, experiment.stat().st_mtime_ns, strategy)
+    own = _config(folder) if others else {}
     if own is None:
         raise LookupError("its config.yaml is missing or damaged")
     drop = frozenset(chosen)
-    experiment = folder.resolve().parent
     found = [
         path
-        for path, config in _with_strategy(experiment, experiment.stat().st_mtime_ns, strategy)
+        for path, config in others
         if path.name != folder.name and (path / "record.json").is_file() and _key(config, drop) == _key(own, drop)
     ]
     if not found:

@@ -20,6 +20,7 @@ from continual.records.files import replace_file
 from continual.records.store import StoredRun, find_runs, flat, is_number
 from continual.records.upkeep import clean, leftovers, merge
 from continual.reports.numbers import format_interval, format_value
+from continual.reports.undefined import undefined_notes
 from scripts.command import train_command
 from scripts.runs.chosen import check_known, chosen_runs
 from scripts.runs.comparing import compare
@@ -48,6 +49,10 @@ def _list(options: argparse.Namespace) -> int:
     ]
     for line in _aligned(cells):
         print(line)
+    records = [run.record for run in runs if run.record is not None]
+    asked = [key for key in columns if key in METRICS] if options.columns else []
+    for note in undefined_notes(records, asked):
+        print(note)
     counts = {state: sum(run.state == state for run in runs) for state in ("done", "running", "interrupted", "failed")}
     print(f"{len(runs)} runs: " + (", ".join(f"{n} {state}" for state, n in counts.items() if n) or "none"))
     return 0

@@ -18,7 +18,7 @@ def outside(tmp_path_factory) -> Path:
     """A folder outside the project, in which the page's files lie and its commands have been run."""
     folder = tmp_path_factory.mktemp("outside")
     files = re.findall(r"^`(mine/[^`]+)`\n```\w+\n(.*?)^```$", PAGE, flags=re.S | re.M)
-    assert len(files) == 6
+    assert len(files) == 7
     for name, text in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
@@ -50,6 +50,7 @@ def test_they_are_options_like_any_other(outside) -> None:
     said = (outside / "said.txt").read_text(encoding="utf-8")
     assert "Gaussians at fixed places." in said
     assert "How large parameters are." in said
+    assert "my_metric:LAST" in said
 
 
 def test_their_settings_can_be_chosen(outside) -> None:

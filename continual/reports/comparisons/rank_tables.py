@@ -63,9 +63,9 @@ def rank_notes(table: Crossed, found: RankTable, metric: str) -> list[str]:
         lines.append(f"No test: {found.reason}.")
     else:
         (square, by_square), (F, p) = found.friedman, found.iman_davenport
-        by_f = f", F = {format_value(F, 3)}" + (f", p = {format_value(p)}" if np.isfinite(p) else "")
+        by_f = f"; F = {format_value(F, 3)}, p = {format_value(p)} (Iman and Davenport)" if np.isfinite(F) else ""
         lines.append(
-            f"Friedman: χ² = {format_value(square, 3)}, p = {format_value(by_square)}{by_f} (Iman and Davenport). "
+            f"Friedman: χ² = {format_value(square, 3)}, p = {format_value(by_square)}{by_f}. "
             f"Critical difference at {found.level:g} (Nemenyi): {format_value(found.distance, 3)}."
         )
     if out := len(table.places) - len(table.whole):

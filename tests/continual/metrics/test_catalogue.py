@@ -60,7 +60,7 @@ def test_every_metric_of_an_old_record_is_there(tmp_path: Path) -> None:
         assert [bool(why) for why in reasons] == np.isnan(values).tolist()
     undefined = [name for name in METRICS if record.metrics.reason(name)]
     assert undefined == ["plasticity", "intransigence"]
-    assert record.metrics.reason("plasticity") == "its config.yaml is missing or damaged"
+    assert record.metrics.reason("plasticity").startswith("no finished run beside it with strategy=independent")
 
 
 def test_runs_are_held_against_their_references_seed_by_seed(three: list[Record]) -> None:
@@ -74,6 +74,8 @@ def test_runs_are_held_against_their_references_seed_by_seed(three: list[Record]
     )
     np.testing.assert_allclose(plasticity(-own.R, -fresh.R, higher=True), by_hand)
     assert fresh.metrics.reason("plasticity").startswith("no finished run beside it with strategy=independent")
+    (own.folder / "config.yaml").unlink()
+    assert Record(own.folder, own.fields).metrics.reason("plasticity") == "its config.yaml is missing or damaged"
 
 
 def test_seeds_in_another_order_and_missing_ones(tmp_path: Path, three: list[Record]) -> None:
