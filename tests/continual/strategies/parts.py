@@ -24,8 +24,8 @@ from continual.strategies import (
     ShrinkPerturb,
 )
 from kan import KAN
-from kan.variants import ChebyshevKAN, RBFKAN
-from mlp_baselines import MLP, RBFNetwork
+from kan.variants import ChebyshevKAN
+from mlp_baselines import MLP, SIREN, RBFNetwork, SplineMLP
 from tasks import Curriculum, Task, drift, gaussian_peaks
 from tasks.sampling import generators_from
 
@@ -40,7 +40,7 @@ STRATEGIES = {
     "replay all": functools.partial(Replay, size=1000, share=None),
     "derpp": functools.partial(DERPP, size=15),
     "agem": functools.partial(AGEM, size=15, batch=6),
-    "ogd": functools.partial(OGD, samples=4),
+    "ogd": functools.partial(OGD, samples=2),
     "si": functools.partial(SI, weight=5.0),
     "mas": functools.partial(MAS, weight=0.5, samples=6),
     "lwf": LwF,
@@ -57,7 +57,9 @@ MODELS = {
     "mlp": functools.partial(MLP, depth=3, width=6),
     "rbf": functools.partial(RBFNetwork, width=8),
     "chebyshev": functools.partial(ChebyshevKAN, depth=2, width=3),
-    "rbf kan": functools.partial(RBFKAN, depth=2, width=3, grid_size=6),
+    "norm": functools.partial(MLP, depth=3, width=6, layer_norm=True),
+    "siren": functools.partial(SIREN, depth=3, width=6),
+    "spline mlp": functools.partial(SplineMLP, depth=3, width=6),
 }
 
 
@@ -76,6 +78,7 @@ def curriculum(name, seeds) -> Curriculum:
         return peaks
     found = []
     for index, task in enumerate(peaks.tasks):
+
         def outputs(y, index=index):
             wide = torch.zeros(*y.shape[:2], 6, dtype=DOUBLE)
             wide[..., 2 * index] = (y[..., 0] > 0.5).to(DOUBLE) if name == "classes" else y[..., 0]
@@ -99,9 +102,7 @@ def curriculum(name, seeds) -> Curriculum:
 def training(strategy=None, seeds=(0, 1), kind="mlp", data="peaks", make=ADAM, steps=6, batch_size=7, **options):
     """A training of some steps a task."""
     tasks = curriculum(data, seeds)
-    settings = Settings(
-        steps, None if data == "stream" else batch_size, evaluate_every=4, checkpoint_seconds=1e-9
-    )
+    settings = Settings(steps, None if data == "stream" else batch_size, evaluate_every=4, checkpoint_seconds=1e-9)
     stack = model(kind, seeds, tasks.out_features)
     batches = generators_from(seeds, "batches")
     return Training(stack, tasks, make, strategy or FineTune(), settings, batches, **options)
