@@ -105,6 +105,7 @@ class Session:
         settings: steps, batches, evaluations.
         draws: the training's own generators of batches, one a member; not for others to draw from.
         current: gives the optimizer of the moment.
+        stream: whether there are no boundaries: one long task, of which each step has samples of its own.
     """
 
     model: StackedModel
@@ -112,6 +113,7 @@ class Session:
     settings: Settings
     draws: Sequence[Generator]
     current: Callable[[], Optimizer]
+    stream: bool = False
 
     @property
     def optimizer(self) -> Optimizer:
@@ -136,11 +138,13 @@ class Extension:
         needs_boundaries: whether it does something where a task ends or begins, and can't be used on a stream.
         surgery: whether `gradients` makes of them what is no gradient of the loss any more, so that optimizers which
             search along a line, or solve for the minimum, can't be used.
+        one_gradient: whether a step has to follow one gradient, which those optimizers don't either.
     """
 
     capturable = False
     needs_boundaries = False
     surgery = False
+    one_gradient = False
 
     def check(self, training: "Training") -> None:
         """Refuses what can't work, before any work is done.

@@ -78,7 +78,8 @@ class _Loop:
         self.penalized = self.wants_penalty()
         self.begin_optimizer()
         loss, draws = self.curriculum.loss, training.generators
-        self.hooks.begin(Session(self.model, loss, self.settings, draws, lambda: self.optimizer))
+        stream = self.stream is not None
+        self.hooks.begin(Session(self.model, loss, self.settings, draws, lambda: self.optimizer, stream))
         self.saved = time.monotonic()
 
     def run(self) -> None:

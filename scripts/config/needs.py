@@ -10,13 +10,14 @@ __all__ = [
     "needs_of",
     "shown_bytes",
     "vast",
+    "with_strategies",
 ]
 
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from continual.adaptations import Adaptation
-from continual.extension import Settings
+from continual.extension import Settings, Training, hooks, owner
 from continual.models import StackedModel, trainable
 from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
 from scripts.config.schema import ConfigError
@@ -254,6 +255,23 @@ def needs_of(
     }
     largest = max(parts, key=lambda name: parts[name])
     return Needs(tasks * settings.steps, evaluations, memory, f"{members} seeds, most of it {largest}")
+
+
+def with_strategies(needs: Needs, training: Training, members: int) -> Needs:
+    """What a run takes with what its strategies hold.
+
+    Args:
+        needs: of all else.
+        training: built for some members.
+        members: that the run will have.
+    """
+    held = {owner(each).partition(".")[0]: each(training, members) for each in hooks(training.strategies, "memory")}
+    total = sum(held.values())
+    if total <= needs.memory:
+        return replace(needs, memory=needs.memory + total)
+    most = max(held, key=lambda name: held[name])
+    what = f"{members} seeds, most of it {shown_bytes(held[most] / members)} a seed for what {most} keeps"
+    return replace(needs, memory=needs.memory + total, what=what)
 
 
 def _history(optimizer: Optimizer, settings: Settings, tasks: int) -> float:
