@@ -134,7 +134,8 @@ class Extension:
 
     Attributes:
         capturable: whether `loss_term`, `quadratics` and `gradients` may be recorded in a CUDA graph and replayed: they
-            ask the host for nothing, and do the same in every step. Steps stay ordinary ones otherwise.
+            ask the host for nothing, and do the same in every step of a task, after each of which it is recorded anew.
+            Steps stay ordinary ones otherwise.
         needs_boundaries: whether it does something where a task ends or begins, and can't be used on a stream.
         surgery: whether `gradients` makes of them what is no gradient of the loss any more, so that optimizers which
             search along a line, or solve for the minimum, can't be used.

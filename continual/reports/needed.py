@@ -106,8 +106,8 @@ def write_needed(
         )
     titles = [*(each.replace("_", " ") for each in over), axis.replace("_", " "), "retention", "learned", "final"]
     text = markdown_table(titles, lines, left=len(over)) + (
-        f"\nThe least {axis.replace('_', ' ')} tried with a mean retention of at least {keep:g}, and what that run keeps "
-        "and learns; where there is none, the run that keeps most. Mean ± 95 % interval over seeds.\n"
+        f"\nThe least {axis.replace('_', ' ')} tried with a mean retention of at least {keep:g}, and what that run "
+        "keeps and learns; where there is none, the run that keeps most. Mean ± 95 % interval over seeds.\n"
     )
     replace_file(folder / f"{name}.md", lambda path: path.write_text(text, encoding="utf-8"))
     write_csv(rows, folder / f"{name}.csv")

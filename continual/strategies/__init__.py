@@ -3,6 +3,7 @@
 __all__ = [
     "AGEM",
     "DERPP",
+    "EWC",
     "L2",
     "MAS",
     "OGD",
@@ -20,6 +21,7 @@ __all__ = [
 
 from continual.strategies.bounds import Independent, Joint
 from continual.strategies.cumulative import Cumulative
+from continual.strategies.ewc import EWC
 from continual.strategies.finetune import FineTune
 from continual.strategies.memory import AGEM, DERPP, OGD, Replay
 from continual.strategies.plasticity import ContinualBackprop, ShrinkPerturb

@@ -159,7 +159,7 @@ class _Loop:
         self.penalized = wanted
         if anew:
             self.begin_optimizer()
-        elif changes:
+        elif changes or (step == 0 and task > 0):  # what extensions add to a step may be other than in the last task
             self.begin_steps()
 
     def is_stale(self) -> bool:

@@ -10,7 +10,6 @@ __all__ = [
     "needs_of",
     "shown_bytes",
     "vast",
-    "with_strategies",
 ]
 
 import math
@@ -27,7 +26,7 @@ from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from continual.adaptations import Adaptation
-from continual.extension import Settings, Training, hooks, owner
+from continual.extension import Settings, Training, owner
 from continual.models import StackedModel, trainable
 from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
 from scripts.config.schema import ConfigError
@@ -204,6 +203,20 @@ class Needs:
     memory: float
     what: str
 
+    def with_extensions(self, training: Training, members: int) -> "Needs":
+        """With what the extensions of a training will hold.
+
+        Raises:
+            ValueError: one that refuses to hold so much.
+        """
+        held = {owner(each).partition(".")[0]: each(training, members) for each in training.hooks("memory")}
+        total = sum(held.values())
+        if total <= self.memory:
+            return replace(self, memory=self.memory + total)
+        most = max(held, key=lambda name: held[name])
+        what = f"{members} seeds, most of it {shown_bytes(held[most] / members)} a seed for what {most} keeps"
+        return replace(self, memory=self.memory + total, what=what)
+
     def check(self) -> None:
         """Compares with what is there.
 
@@ -255,23 +268,6 @@ def needs_of(
     }
     largest = max(parts, key=lambda name: parts[name])
     return Needs(tasks * settings.steps, evaluations, memory, f"{members} seeds, most of it {largest}")
-
-
-def with_strategies(needs: Needs, training: Training, members: int) -> Needs:
-    """What a run takes with what its strategies hold.
-
-    Args:
-        needs: of all else.
-        training: built for some members.
-        members: that the run will have.
-    """
-    held = {owner(each).partition(".")[0]: each(training, members) for each in hooks(training.strategies, "memory")}
-    total = sum(held.values())
-    if total <= needs.memory:
-        return replace(needs, memory=needs.memory + total)
-    most = max(held, key=lambda name: held[name])
-    what = f"{members} seeds, most of it {shown_bytes(held[most] / members)} a seed for what {most} keeps"
-    return replace(needs, memory=needs.memory + total, what=what)
 
 
 def _history(optimizer: Optimizer, settings: Settings, tasks: int) -> float:

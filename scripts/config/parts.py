@@ -18,7 +18,7 @@ from continual.stopping import Limits
 from continual.strategies import FineTune
 from continual.trackers.tracker import Tracker
 from continual.training.stepping import TrainingStep, step_hooks
-from scripts.config.needs import Needs, check_sizes, guarded, needs_of, shown_bytes, vast, with_strategies
+from scripts.config.needs import Needs, check_sizes, guarded, needs_of, shown_bytes, vast
 from scripts.config.schema import ConfigError
 from tasks import Curriculum
 from tasks.sampling import generators_from
@@ -104,7 +104,7 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
             [instantiate(node) for node in values.get("probe", {}).values() if node],
         )
         training.check()
-        needs = with_strategies(needs, training, members or len(seeds))
+        needs = needs.with_extensions(training, members or len(seeds))
         needs.check()
         TrainingStep(model, optimizer, penalty, **step_hooks(training))  # whether they go together
         # what only a pass forward and back shows, an engine that does not run here for example
