@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.special import fdtrc
 from scipy.stats import chi2, rankdata, studentized_range
 
-from continual.statistics.samples import Array, better
+from continual.metrics.statistics.samples import Array, better
 
 
 @lru_cache(maxsize=64)
