@@ -1,12 +1,14 @@
 """What the suite asks of a model, and what can be said of any stacked model."""
 
-__all__ = ["StackedModel", "edges", "parameter_counts", "portrait", "some_of", "trainable"]
+__all__ = ["StackedModel", "edges", "jacobian", "parameter_counts", "portrait", "some_of", "trainable"]
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.func import functional_call, jacrev, vmap
 
 
 @runtime_checkable
@@ -101,3 +103,44 @@ def parameter_counts(model: StackedModel) -> dict[str, int]:
         "trainable": trained if live is None else int(live().max()),
         "total": sum(size for size, _ in sizes),
     }
+
+
+def jacobian(model: StackedModel, inputs: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+    """Predictions and their derivatives in the trained parameters, each sample's apart, without graph.
+
+    A model may offer a method `jacobian(inputs, members)` that is faster. Any other is differentiated sample by sample
+    by `torch.func`, for which it must be a `torch.nn.Module` made of operations of torch.
+
+    Args:
+        model: M members.
+        inputs: (M, B, I).
+        members: only these, M' of them; None for all.
+
+    Returns:
+        Predictions (M', B, O) and the Jacobian (M', B, O, P), its columns the trained parameters in the order of
+        `model.parameters()`, each as flattened from its second axis on.
+
+    Raises:
+        ValueError: a model that can do neither.
+    """
+    own = getattr(model, "jacobian", None)
+    if own is not None:
+        result: tuple[Tensor, Tensor] = own(inputs, members)
+        return result
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"{type(model).__name__} needs a method `jacobian`, or to be a torch.nn.Module")
+    module: nn.Module = model
+    trained = {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
+
+    def predict(parameters: dict[str, Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+        predictions = functional_call(module, parameters, (x.unsqueeze(1),)).squeeze(1)  # (M, O)
+        # members share no parameter: the derivatives of their sum are those of each
+        return predictions.sum(0), predictions
+
+    slopes, predictions = vmap(jacrev(predict, has_aux=True), in_dims=(None, 1))(trained, inputs.detach())
+    columns = torch.cat([each.flatten(3) for each in slopes.values()], dim=3)  # (B, O, M, P)
+    predictions, columns = predictions.transpose(0, 1), columns.permute(2, 0, 1, 3)
+    if members is None:
+        return predictions, columns
+    chosen = torch.as_tensor(list(members), device=inputs.device)
+    return predictions[chosen], columns[chosen]

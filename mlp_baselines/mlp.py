@@ -97,10 +97,8 @@ class MLP(nn.Module):
         for index, (i, o) in enumerate(
             zip(fan_ins(self.layer_sizes, self.expansion), self.layer_sizes[1:], strict=True)
         ):
-            bound = i**-0.5
-            if activation == "sine":
-                bound = 1.0 / i if index == 0 else (6.0 / i) ** 0.5 / omega
-            weight, bias = draw_uniform((i, o), bound, draws), draw_uniform((1, o), i**-0.5, draws)
+            weight = draw_uniform((i, o), self.initial_bound(index), draws)
+            bias = draw_uniform((1, o), i**-0.5, draws)
             self.weights.append(nn.Parameter(weight.to(dtype=dtype or torch.get_default_dtype(), device=device)))
             self.biases.append(nn.Parameter(bias.to(dtype=dtype or torch.get_default_dtype(), device=device)))
         if layer_norm:
@@ -110,6 +108,13 @@ class MLP(nn.Module):
     def depth(self) -> int:
         """Number of layers with parameters."""
         return len(self.weights)
+
+    def initial_bound(self, index: int) -> float:
+        """Between which two numbers, this one and minus it, the weights of an affine layer start."""
+        inputs = fan_ins(self.layer_sizes, self.expansion)[index]
+        if self.activation != "sine":
+            return float(inputs**-0.5)
+        return float(1.0 / inputs if index == 0 else (6.0 / inputs) ** 0.5 / self.omega)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (M, B, I), or (B, I) shared by all members, to (M, B, O)."""

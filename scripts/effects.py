@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from continual.extension import hooks
 from scripts.config.needs import vast
 from scripts.config.parts import Parts, build_parts
 from scripts.config.schema import ConfigError
@@ -73,13 +74,19 @@ def _reason(key: str, values: Mapping[str, Any], parts: Parts) -> str:
             f"a task has {training['steps']} steps, and is evaluated at its end",
         ),
         "strategy.reset_optimizer": (one_task, "there is one task only"),
-        "strategy": (one_task, "there is one task only"),
+        "strategy": (one_task and not _acts_within(parts), "there is one task only"),
     }
     preset = values["debug"].get("settings", {}).get("training", {})
     if key.startswith("training.") and key.partition(".")[2] in preset:
         return "the debug preset sets it; debug.settings.training has what it sets"
     holds, reason = reasons.get(key, (False, ""))
     return reason if holds else ""
+
+
+def _acts_within(parts: Parts) -> bool:
+    """Whether a strategy does something within a task, and not only because there was one before."""
+    each = [strategy for strategy in parts.training.strategies if not getattr(strategy, "needs_boundaries", False)]
+    return any(hooks(each, name) for name in ("loss_term", "quadratics", "gradients", "before_step"))
 
 
 def _others(value: Any) -> Iterator[Any]:

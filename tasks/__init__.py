@@ -6,6 +6,7 @@ __all__ = [
     "View",
     "drift",
     "function_fit",
+    "gaussian_classes",
     "gaussian_peaks",
     "image_bands",
     "toy_regions",
@@ -18,6 +19,7 @@ from tasks import functions
 from tasks.curriculum import Curriculum, Task, View
 from tasks.drift import drift
 from tasks.function_curricula import function_fit, toy_regions, toy_sequence
+from tasks.gaussian_classes import gaussian_classes
 from tasks.gaussian_peaks import gaussian_peaks
 from tasks.images import image_bands
 

@@ -38,6 +38,8 @@ CONFIGS: dict[str, list[str]] = {
     "adam, then lbfgs": [*_SMALL, "optimizer=adam_lbfgs", "optimizer.switch_at=1", "optimizer.then.max_iter=2"],
     "levenberg_marquardt": ["model=kan_local", "model.grid_size=4", "optimizer=levenberg_marquardt"],
     "cumulative": [*_SMALL, "strategy=cumulative"],
+    "replay and si": [*_SMALL, "strategy=[replay,si]"],
+    "lwf": [*_SMALL, "strategy=lwf"],
     "grid_update": [*_SMALL, "adaptation=grid_update", "adaptation.grid_update.every=1"],
     "grid_schedule": [
         *_SMALL,

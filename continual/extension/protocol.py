@@ -21,6 +21,7 @@ adaptations, then the observers, each in the order given:
 | `after_task` | after the last step of a task | anything: keep what the next one needs |
 | `predictor` | in every evaluation of a task | say what predicts it, if not the model as it is |
 | `evaluation` | after every evaluation of all tasks | look at the errors |
+| `accuracies` | after that, where tasks are classification | look at them |
 | `task_done` | when a row of R is there, the untrained one too | look at it |
 | `state_dict`, `load_state_dict` | around a checkpoint | keep what a resumption needs, to the last bit |
 
@@ -104,6 +105,7 @@ class Session:
         settings: steps, batches, evaluations.
         draws: the training's own generators of batches, one a member; not for others to draw from.
         current: gives the optimizer of the moment.
+        stream: whether there are no boundaries: one long task, of which each step has samples of its own.
     """
 
     model: StackedModel
@@ -111,6 +113,7 @@ class Session:
     settings: Settings
     draws: Sequence[Generator]
     current: Callable[[], Optimizer]
+    stream: bool = False
 
     @property
     def optimizer(self) -> Optimizer:
@@ -131,15 +134,18 @@ class Extension:
 
     Attributes:
         capturable: whether `loss_term`, `quadratics` and `gradients` may be recorded in a CUDA graph and replayed: they
-            ask the host for nothing, and do the same in every step. Steps stay ordinary ones otherwise.
+            ask the host for nothing, and do the same in every step of a task, after each of which it is recorded anew.
+            Steps stay ordinary ones otherwise.
         needs_boundaries: whether it does something where a task ends or begins, and can't be used on a stream.
         surgery: whether `gradients` makes of them what is no gradient of the loss any more, so that optimizers which
             search along a line, or solve for the minimum, can't be used.
+        one_gradient: whether a step has to follow one gradient, which those optimizers don't either.
     """
 
     capturable = False
     needs_boundaries = False
     surgery = False
+    one_gradient = False
 
     def check(self, training: "Training") -> None:
         """Refuses what can't work, before any work is done.
@@ -221,6 +227,15 @@ class Extension:
             task: index from 0 of the task in training, -1 before the first.
             loss: training loss, (M,).
             rmse: test RMSE on every task, (M, T), in units of the target.
+        """
+
+    def accuracies(self, step: int, task: int, accuracy: NDArray[np.float64]) -> None:
+        """All tasks were evaluated, which are classification.
+
+        Args:
+            step: training steps done, over all tasks.
+            task: index from 0 of the task in training, -1 before the first.
+            accuracy: share of the test samples whose class is right, on every task, (M, T).
         """
 
     def task_done(self, index: int, rmse: NDArray[np.float64]) -> None:

@@ -4,6 +4,7 @@ __all__ = [
     "comparison",
     "critical_difference",
     "extension",
+    "heat_map",
     "lines",
     "maps",
     "matrices",
@@ -26,6 +27,7 @@ __all__ = [
 from continual.figures.comparison import comparison
 from continual.figures.curves import task_curves
 from continual.figures.grid_extension import extension
+from continual.figures.heat_map import heat_map
 from continual.figures.lines import lines
 from continual.figures.maps import maps
 from continual.figures.matrices import matrices

@@ -1,4 +1,4 @@
-"""RMSE of every task along training, a panel for each model."""
+"""RMSE of every task along training, a panel for each model; accuracies where all runs are classification."""
 
 __all__ = ["curve_limits", "draw_curves", "task_colours", "task_curves", "task_labels"]
 
@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from continual.figures.parts.measures import RMSE, Measure, measure_of
 from continual.figures.parts.panels import Grid, note_lines
-from continual.figures.parts.scales import metric_scale
 from continual.figures.parts.style import (
     BAND,
     GREY,
@@ -44,29 +44,31 @@ def task_colours(count: int) -> list[str]:
     return [to_hex(colour) for colour in mpl.colormaps["viridis"](places)]
 
 
-def curve_limits(records: Sequence[Record]) -> tuple[float, float]:
-    """Lowest and highest RMSE to show on one axis for all these records."""
-    found = [band(record.curves["rmse"], (BAND[0], 0.5, BAND[1])).ravel() for record in records]
+def curve_limits(records: Sequence[Record], measure: Measure = RMSE) -> tuple[float, float]:
+    """Lowest and highest RMSE, or accuracy, to show on one axis for all these records."""
+    found = [band(measure.curves(record), (BAND[0], 0.5, BAND[1])).ravel() for record in records]
     values = np.concatenate(found) if found else np.empty(0)
     values = values[np.isfinite(values) & (values > 0)]
-    scale = metric_scale("final_rmse", values)
-    return max(scale.low, scale.high / 10**DECADES), scale.high
+    scale = measure.scale(values)
+    return (max(scale.low, scale.high / 10**DECADES) if scale.kind == "log" else scale.low), scale.high
 
 
-def draw_curves(axes: Axes, record: Record, limits: tuple[float, float]) -> None:
-    """RMSE of each task of one record along training steps, on a logarithmic axis.
+def draw_curves(axes: Axes, record: Record, limits: tuple[float, float], measure: Measure = RMSE) -> None:
+    """RMSE of each task of one record along training steps, on a logarithmic axis; accuracies on a linear one.
 
     Args:
         axes: where.
         record: whose curves.
-        limits: lowest and highest RMSE of the axis; values of zero and NaN leave gaps.
+        limits: lowest and highest value of the axis; NaN, and on a logarithmic axis values of zero, leave gaps.
+        measure: which of both.
     """
-    curves = record.curves
+    curves, scale = record.curves, measure.scale(np.array(limits))
     step, training = curves["step"], curves["task"]
     for end in curves["boundaries"][:-1]:
         axes.axvline(float(end), color=GREY, linewidth=0.5, zorder=0)
-    low, median, high = band(np.where(curves["rmse"] > 0, curves["rmse"], np.nan))  # (E, T) each
-    several = len(curves["rmse"]) > 1
+    values = measure.curves(record)
+    low, median, high = band(np.where((values > 0) | (scale.kind == "linear"), values, np.nan))  # (E, T) each
+    several = len(values) > 1
     for j, colour in enumerate(task_colours(median.shape[1])):
         if several:
             axes.fill_between(step, low[:, j], high[:, j], color=colour, alpha=0.2, linewidth=0)
@@ -76,7 +78,6 @@ def draw_curves(axes: Axes, record: Record, limits: tuple[float, float]) -> None
         axes.plot(step, np.where(own, median[:, j], np.nan), color=colour, linewidth=2.2, solid_capstyle="butt")
     if not np.isfinite(median).any():
         axes.text(0.5, 0.5, "all seeds diverged", transform=axes.transAxes, ha="center", va="center")
-    scale = metric_scale("final_rmse", np.array(limits))
     scale.apply(axes.yaxis, ticks=5)
     axes.set_xlim(float(step[0]), max(float(step[-1]), float(step[0]) + 1))
     ends = [0, *(int(end) for end in curves["boundaries"])]
@@ -91,6 +92,8 @@ def draw_curves(axes: Axes, record: Record, limits: tuple[float, float]) -> None
 def task_curves(records: Sequence[Record]) -> Figure:
     """RMSE of each task along training, a small panel per record, all on one logarithmic axis.
 
+    Of runs that are all classification the accuracies, on a linear one.
+
     Args:
         records: finished runs.
 
@@ -100,7 +103,8 @@ def task_curves(records: Sequence[Record]) -> Figure:
     if not records:
         return message("Nothing to draw: there are no runs.")
     styles = model_styles(records)
-    limits = curve_limits(records)
+    measure = measure_of(records)
+    limits = curve_limits(records, measure)
     columns = {1: 1, 2: 2, 4: 2}.get(len(records), 3 if len(records) <= 6 else 4)
     lines = -(-len(records) // columns)
     width = {1: 6.0, 2: 4.2, 3: 3.1, 4: 2.45}[columns]
@@ -116,14 +120,14 @@ def task_curves(records: Sequence[Record]) -> Figure:
     for index, record in enumerate(records):
         row, column = divmod(index, columns)
         axes = grid.panel(figure, row, column)
-        draw_curves(axes, record, limits)
+        draw_curves(axes, record, limits, measure)
         title = wrap_name(record.name, int(width / 0.08), 2)
         axes.set_title(escape("\n".join(title)), color=styles[record.name].colour, fontweight="bold", pad=3)
         note = diverged_note(record)
         axes.set_xlabel("training steps" + (f" ({note})" if note else ""), labelpad=1)
         axes.tick_params(labelleft=column == 0)
         if column == 0:
-            axes.set_ylabel("test RMSE,\nunits of the target")
+            axes.set_ylabel(measure.axis.replace(", ", ",\n"))
     legend(
         figure,
         [Line2D([], [], color=colour, linewidth=2) for colour in colours],

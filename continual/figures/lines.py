@@ -2,7 +2,7 @@
 
 __all__ = ["lines"]
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ def lines(
     panels: Sequence[str] = (),
     series: str = "series",
     metrics: Sequence[str] = ("retention", "learned_rmse", "final_rmse"),
+    where: Mapping[str, Any] | None = None,
 ) -> Figure:
     """Metrics against an axis of a sweep, from `record.sweep`.
 
@@ -45,11 +46,13 @@ def lines(
         panels: names of axes that have panels of their own.
         series: name of the axis that tells lines apart; the name of the run where it lacks it.
         metrics: names of `METRICS`.
+        where: only runs with these values of axes.
 
     Raises:
         ValueError: a metric that does not exist.
     """
     metric_names(metrics)
+    records = [run for run in records if all(run.sweep.get(key) == value for key, value in (where or {}).items())]
     if not records:
         return message("Nothing to draw: there are no runs.")
     across = SweepAxis.of(axis, records)

@@ -1,4 +1,4 @@
-"""The matrix R of each model as a heat map, with what it learned, kept and forgot beside it."""
+"""The matrix R of each model as a heat map, with what it learned, kept and forgot beside it; or its accuracies."""
 
 __all__ = ["matrices"]
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from continual.figures.parts.cells import draw_matrix, draw_scale, matrix_norm
+from continual.figures.parts.cells import draw_matrix, draw_scale
 from continual.figures.parts.intervals import LEGEND, draw_intervals
+from continual.figures.parts.measures import measure_of
 from continual.figures.parts.panels import Grid
 from continual.figures.parts.style import (
     band,
@@ -23,13 +24,14 @@ from continual.figures.parts.style import (
 from continual.records.record import Record
 from continual.reports.wrapping import wrap_name
 
-METRICS_SHOWN = ("forgetting", "learned_rmse", "final_rmse")
 CELL, LINE = 0.4, 0.18
 
 
 @styled
 def matrices(records: Sequence[Record]) -> Figure:
     """R of each record as a heat map on one colour scale; below, forgetting, learned and final RMSE of each.
+
+    Of runs that are all classification the same of accuracies.
 
     Args:
         records: finished runs, of any number of tasks.
@@ -40,7 +42,8 @@ def matrices(records: Sequence[Record]) -> Figure:
     if not records:
         return message("Nothing to draw: there are no runs.")
     styles = model_styles(records)
-    norm = matrix_norm([band(record.R, (0.5,))[0] for record in records])
+    measure = measure_of(records)
+    norm = measure.norm([band(measure.matrix(record), (0.5,))[0] for record in records])
     T = max(record.R.shape[2] for record in records)
     written = T <= 12
     width = T * (CELL if written else max(4.8 / T, 0.12))
@@ -57,28 +60,30 @@ def matrices(records: Sequence[Record]) -> Figure:
         figure,
         0.12,
         0.1,
-        "RMSE on each task after each task, units of the target, median over seeds; framed: the task just learned",
+        f"{measure.name} on each task after each task,{measure.unit} median over seeds; framed: the task just learned",
     )
 
     grid = Grid(0.45, top + 0.15, [width] * columns, [height] * lines, (0.55, gap))
     for index, record in enumerate(records):
         row, column = divmod(index, columns)
         axes = grid.panel(figure, row, column)
-        draw_matrix(axes, record, norm, written=written)
+        draw_matrix(axes, record, norm, measure, written=written)
         name = wrap_name(record.name, int(width / 0.075), 3)
         colour = styles[record.name].colour
         axes.set_title(escape("\n".join(name)), color=colour, fontweight="bold", pad=3)
         if column == 0:
             axes.set_ylabel("after task", labelpad=2)
-        axes.set_xlabel("RMSE on task" + (f"; {note}" if (note := diverged_note(record)) else ""), labelpad=1)
+        axes.set_xlabel(
+            f"{measure.name} on task" + (f"; {note}" if (note := diverged_note(record)) else ""), labelpad=1
+        )
     bar = panel(figure, 0.45 + columns * (width + 0.55) - 0.25, top + 0.15, 0.12, height)
-    draw_scale(figure, bar, norm)
+    draw_scale(figure, bar, norm, measure.name, metric=measure.metric)
 
     foot = top + maps + 0.1
     high = line * (len(records) + 0.2)
-    each = (total - 2.3 - 0.25) / len(METRICS_SHOWN)
-    beneath = Grid(2.3, foot, [each - 0.4] * len(METRICS_SHOWN), [high], (0.4, 0.0))
-    for index, metric in enumerate(METRICS_SHOWN):
+    each = (total - 2.3 - 0.25) / len(measure.compared)
+    beneath = Grid(2.3, foot, [each - 0.4] * len(measure.compared), [high], (0.4, 0.0))
+    for index, metric in enumerate(measure.compared):
         axes = beneath.panel(figure, 0, index)
         values = [record.metrics[metric] for record in records]
         draw_intervals(axes, metric, values, [styles[record.name] for record in records])

@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from continual.figures.curves import curve_limits, draw_curves, task_labels
-from continual.figures.parts.cells import draw_matrix, draw_scale, matrix_norm
+from continual.figures.parts.cells import draw_matrix, draw_scale
+from continual.figures.parts.measures import measure_of
 from continual.figures.parts.panels import Grid
 from continual.figures.parts.style import (
     BAND,
@@ -27,7 +28,7 @@ from continual.figures.parts.style import (
 from continual.figures.parts.surface import Surface, draw_error_map, draw_target_map, error_norm
 from continual.figures.parts.view import View
 from continual.figures.phases import draw_phase, finish, value_limits
-from continual.metrics import CORE, METRICS, summarize
+from continual.metrics import METRICS, summarize
 from continual.records.record import Record
 from continual.reports.numbers import format_count, format_interval
 from continual.reports.structure import outcome
@@ -82,17 +83,18 @@ def run_summary(record: Record, among: Sequence[Record] | None = None) -> Figure
         last = maps[-1].get_position()
         draw_scale(figure, panel(figure, last.x1 * WIDTH + 0.08, top, 0.1, high), error, "absolute error", ticks=4)
 
-    several = T > 1
+    several, measure = T > 1, measure_of([record])
     if several:
-        norm = matrix_norm([band(record.R, (0.5,))[0]])
+        norm = measure.norm([band(measure.matrix(record), (0.5,))[0]])
         matrix = panel(figure, LEFT, below, 2.4, tall)
-        draw_matrix(matrix, record, norm, written=T <= 8)
-        matrix.set(xlabel="RMSE on task", ylabel="after task")
-        draw_scale(figure, panel(figure, LEFT + 2.48, below, 0.1, tall), norm)
+        draw_matrix(matrix, record, norm, measure, written=T <= 8)
+        matrix.set(xlabel=f"{measure.name} on task", ylabel="after task")
+        scale = panel(figure, LEFT + 2.48, below, 0.1, tall)
+        draw_scale(figure, scale, norm, measure.name, metric=measure.metric)
     left = 4.35 if several else LEFT
     curves = panel(figure, left, below, (7.75 if several else 9.2) - left, tall)
-    draw_curves(curves, record, curve_limits([record]))
-    curves.set(xlabel="training steps", ylabel="test RMSE, units of the target")
+    draw_curves(curves, record, curve_limits([record], measure), measure)
+    curves.set(xlabel="training steps", ylabel=measure.axis)
     if several:
         labels, colours = task_labels([record], prefix="", longest=24)
         curves.legend(
@@ -108,7 +110,8 @@ def run_summary(record: Record, among: Sequence[Record] | None = None) -> Figure
             labelspacing=0.25,
             alignment="left",
         )
-    for line, name in enumerate(CORE if several else ("final_rmse",)):  # one task: nothing to forget or to pass on
+    # of one task there is nothing to forget or to pass on
+    for line, name in enumerate(measure.listed if several else (measure.metric,)):
         height = below + 0.05 + 0.33 * line
         write(figure, 9.45, height, METRICS[name], color=GREY, fontsize=6.5)
         write(figure, 9.45, height + 0.12, format_interval(summarize(record.metrics[name])), fontsize=8)

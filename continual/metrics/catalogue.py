@@ -1,17 +1,20 @@
 """Every metric by its name, those of other people's modules too."""
 
-__all__ = ["CORE", "METRICS", "find_metric", "metric_names", "values_of"]
+__all__ = ["ACCURACIES", "CORE", "METRICS", "find_metric", "metric_names", "metrics_of", "values_of"]
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 
-from continual.metrics import against, along, explained, matrix
+from continual.metrics import accuracies, against, along, explained, matrix
 from continual.metrics.metric import Measured, Metric, Values
 
-_OWN = {metric.name: metric for each in (matrix, explained, along, against) for metric in each.MEASURES}
+_OWN = {metric.name: metric for each in (matrix, explained, along, against, accuracies) for metric in each.MEASURES}
 
 CORE = tuple(metric.name for metric in matrix.MEASURES)
 """What is said of every run wherever there is room for a few numbers: the metrics of R alone."""
+
+ACCURACIES = tuple(metric.name for metric in accuracies.MEASURES)
+"""What only runs of classification have."""
 
 
 def find_metric(name: str) -> Metric:
@@ -62,22 +65,27 @@ class _Metrics(Mapping[str, Metric]):
 
 
 class _Labels(Mapping[str, str]):
-    """Their labels."""
+    """Their labels; listed are those that any run may have."""
 
     def __getitem__(self, name: str) -> str:
         return _FOUND[name].label
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_OWN)
+        return (name for name in _OWN if name not in ACCURACIES)
 
     def __len__(self) -> int:
-        return len(_OWN)
+        return len(_OWN) - len(ACCURACIES)
 
 
 _FOUND = _Metrics()
 
 METRICS: Mapping[str, str] = _Labels()
-"""Every metric by name, with its label; the arrow points to the better side."""
+"""Every metric by name, with its label; the arrow points to the better side. Those of `ACCURACIES` are found, too."""
+
+
+def metrics_of(runs: Iterable[Measured]) -> list[str]:
+    """The names of what is to be said of some runs: of accuracies only where one of them has some."""
+    return [*METRICS, *(ACCURACIES if any(run.accuracy is not None for run in runs) else ())]
 
 
 def values_of(run: Measured) -> Values:

@@ -36,6 +36,11 @@ class Measured(Protocol):
         ...
 
     @property
+    def accuracy(self) -> Array | None:
+        """The same of accuracies; None where tasks are no classification."""
+        ...
+
+    @property
     def baseline(self) -> Array:
         """RMSE of predicting the mean of each task's test targets, (M, T)."""
         ...
@@ -78,7 +83,8 @@ class Metric:
         otherwise: why a member that did not diverge may have no value.
         kind: how it is laid out: errors are positive and stand on logarithmic axes, shares lie in [0, 1], scores are
             at most 1, and what is signed has a meaning on both sides of zero.
-        needs: what it is made of besides R: nothing, the evaluations along training, or the record of another run.
+        needs: what it is made of besides R: nothing, the evaluations along training, the record of another run, or
+            accuracies in R's place.
     """
 
     name: str
@@ -89,7 +95,7 @@ class Metric:
     sign: str
     otherwise: str = "not a finite number"
     kind: Kind = "signed"
-    needs: Literal["matrix", "curves", "another run"] = "matrix"
+    needs: Literal["matrix", "curves", "another run", "classes"] = "matrix"
 
     @property
     def label(self) -> str:
@@ -114,7 +120,8 @@ class Values(Mapping[str, Array]):
 
     Args:
         run: of which.
-        metrics: by name; names that are not listed may be found in it, too.
+        metrics: by name; names that are not listed may be found in it, too. Those of accuracies are listed of
+            classifications only.
     """
 
     def __init__(self, run: Measured, metrics: Mapping[str, Metric]) -> None:
@@ -125,10 +132,11 @@ class Values(Mapping[str, Array]):
         return self._of(name)[0]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._metrics)
+        classes = self._run.accuracy is not None
+        return (name for name, metric in self._metrics.items() if classes or metric.needs != "classes")
 
     def __len__(self) -> int:
-        return len(self._metrics)
+        return sum(1 for _ in self)
 
     def reasons(self, name: str) -> tuple[str, ...]:
         """For each member why a metric is undefined; "" where it is not."""

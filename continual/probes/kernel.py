@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from continual.models import StackedModel, trainable
-from continual.optimizers.least_squares import jacobian
+from continual.models import StackedModel, jacobian, trainable
 
 NUMBERS = 2**22
 """Numbers of a Jacobian that are held at a time: 32 MiB in float64. At least one sample's."""

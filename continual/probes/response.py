@@ -17,8 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from continual.models import StackedModel
-from continual.optimizers.least_squares import jacobian
+from continual.models import StackedModel, jacobian
 from continual.probes.kernel import pieces
 from continual.probes.probe import Probe, check_positive, thinned
 from tasks import Curriculum

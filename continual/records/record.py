@@ -148,8 +148,17 @@ class Record:
         return _from_json(self.fields["R"])
 
     @cached_property
+    def accuracy(self) -> NDArray[np.float64] | None:
+        """The same of accuracies, shares of the test samples whose class is right; None where there are no classes.
+
+        R is then of the probabilities that are predicted, see `continual.training.evaluation.Errors`.
+        """
+        found = self.fields.get("accuracy")
+        return None if found is None else _from_json(found)
+
+    @cached_property
     def baseline(self) -> NDArray[np.float64]:
-        """RMSE of predicting the mean of each task's test targets, (M, T)."""
+        """RMSE of predicting the mean of each task's test targets, of classes their frequencies, (M, T)."""
         return _from_json(self.fields["baseline_rmse"])
 
     @cached_property
@@ -196,12 +205,12 @@ class Record:
 
         `step` (E,) training steps done, `task` (E,) index of the task in training (-1 before the first), `loss`
         (M, E) training loss, `rmse` and `median` (M, E, T), the roots of the mean and of the median squared error,
-        `boundaries` (T,) steps done when each task ended, `parameters` (E,) trained by then. Where the inputs are
-        one-dimensional also the view: `view_inputs` (P,), `view_targets` (P, O), `predictions` (M, T+1, P, O) after
-        each task, `train_inputs` (M, T, N), `train_targets` (M, T, N, O); where they are two-dimensional
-        `surface_inputs` (P, 2), `surface_targets` (P, O), `predictions`, and `surface_regions` (T, 2, 2), the lowest
-        and highest inputs of each task's training samples. Of models with grids `grid_size` (E,) and
-        `outside` (M, E, L), the share of each layer's inputs outside its grid; of small networks of edges
+        of classifications `accuracy` (M, E, T), `boundaries` (T,) steps done when each task ended, `parameters` (E,)
+        trained by then. Where the inputs are one-dimensional also the view: `view_inputs` (P,), `view_targets` (P, O),
+        `predictions` (M, T+1, P, O) after each task, `train_inputs` (M, T, N), `train_targets` (M, T, N, O); where they
+        are two-dimensional `surface_inputs` (P, 2), `surface_targets` (P, O), `predictions`, and `surface_regions`
+        (T, 2, 2), the lowest and highest inputs of each task's training samples. Of models with grids `grid_size` (E,)
+        and `outside` (M, E, L), the share of each layer's inputs outside its grid; of small networks of edges
         `portrait/…`, the functions on the edges at the end (see `kan.pruning.portrait`), and `portrait_0/…`, … before
         each pruning and the like. Of runs with probes `probe/…`, see `probes`.
         """

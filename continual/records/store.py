@@ -136,8 +136,8 @@ class StoredRun:
     def row(self, keys: Sequence[str]) -> dict[str, Any]:
         """What a table of numbers says of it: chosen values, and of each metric mean, half width, median and count."""
         found = {key: self.values.get(key) for key in keys}
-        for name in METRICS if self.record is not None else ():
-            summary = summarize(self.record.metrics[name])  # type: ignore[union-attr]
+        for name, values in () if self.record is None else self.record.metrics.items():
+            summary = summarize(values)
             found |= {
                 f"{name}_mean": float(summary.mean),
                 f"{name}_half_width": float(summary.half_width),

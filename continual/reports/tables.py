@@ -5,9 +5,11 @@ __all__ = [
     "Row",
     "aligned_table",
     "header",
+    "legend",
     "markdown_table",
     "raw",
     "rows",
+    "shown",
     "text_table",
     "write_csv",
     "write_tables",
@@ -31,12 +33,18 @@ from continual.reports.wrapping import wrap_name
 SHOWN = ("learned_rmse", "final_rmse", "forgetting", "retention")
 """Metrics of the tables for people; the CSV holds all of them."""
 
+CLASSES = ("learned_accuracy", "final_accuracy", "accuracy_forgetting", "final_rmse")
+"""The same where all runs are classification."""
+
 LEGEND = (
     "Mean ± half width of the 95 % interval over seeds (Student's t). ↓ lower is better, ↑ higher is better; "
     "forgetting > 0 is worse. Parameters are trainable ones; FLOPs are those of a forward pass; seconds are wall-clock "
     "time of all seeds together. (9/10): defined for 9 of 10 seeds; –: undefined."
 )
 """How to read a table."""
+
+OF_CLASSES = "RMSEs of classifications are those of the predicted probabilities."
+"""What is said below it where there are some."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class Row:
             for key, value in tuned.get("chosen", {}).items()
         }
 
-    def cells(self, with_total: bool) -> list[str]:
+    def cells(self, with_total: bool, metrics: Sequence[str] = SHOWN) -> list[str]:
         """The row as text, one cell for each entry of `header`."""
         total = [format_count(self.record.total_parameters)] if with_total else []
         return [
@@ -75,15 +83,26 @@ class Row:
             format_count(self.record.trainable_parameters),
             *total,
             format_count(self.flops),
-            *(format_interval(self.metrics[name]) for name in SHOWN),
+            *(format_interval(self.metrics[name]) if name in self.metrics else "–" for name in metrics),
             f"{self.record.seconds:.3g}" if self.record.seconds < 1000 else f"{self.record.seconds:.0f}",
             self.seeds,
         ]
 
-    def reasons(self, with_total: bool) -> list[str]:
+    def reasons(self, with_total: bool, metrics: Sequence[str] = SHOWN) -> list[str]:
         """For each of `cells` why it is undefined, wholly or in some seeds; "" where it is not."""
         before = ["", "", *([""] if with_total else []), ""]
-        return [*before, *(self.record.metrics.reason(name) for name in SHOWN), "", ""]
+        return [*before, *(self.record.metrics.reason(name) for name in metrics), "", ""]
+
+
+def shown(records: Sequence[Record]) -> tuple[str, ...]:
+    """Metrics of a table for people: accuracies where there are some, in place of RMSEs where all runs have them."""
+    classes = [record.accuracy is not None for record in records]
+    return CLASSES if classes and all(classes) else (*SHOWN, *(("final_accuracy",) if any(classes) else ()))
+
+
+def legend(records: Sequence[Record]) -> str:
+    """How to read their table."""
+    return f"{LEGEND} {OF_CLASSES}" if any(record.accuracy is not None for record in records) else LEGEND
 
 
 def rows(records: Sequence[Record]) -> list[Row]:
@@ -96,10 +115,10 @@ def has_frozen(records: Sequence[Record]) -> bool:
     return any(record.total_parameters != record.trainable_parameters for record in records)
 
 
-def header(with_total: bool) -> list[str]:
+def header(with_total: bool, metrics: Sequence[str] = SHOWN) -> list[str]:
     """Titles of the columns; the arrows point to the better side."""
     total = ["total"] if with_total else []
-    return ["model", "params", *total, "FLOPs", *(METRICS[name] for name in SHOWN), "seconds", "seeds"]
+    return ["model", "params", *total, "FLOPs", *(METRICS[name] for name in metrics), "seconds", "seeds"]
 
 
 def text_table(records: Sequence[Record], width: int = 120) -> str:
@@ -111,15 +130,16 @@ def text_table(records: Sequence[Record], width: int = 120) -> str:
         records: runs, one row each.
         width: columns to fit into; names keep at least 14.
     """
-    with_total = has_frozen(records)
-    notes = [line for note in (LEGEND, *undefined_notes(records, SHOWN)) for line in textwrap.wrap(note, width)]
-    lines = aligned_table(header(with_total), [row.cells(with_total) for row in rows(records)], width)
-    return "\n".join([*lines, "", *notes]) + "\n"
+    with_total, metrics = has_frozen(records), shown(records)
+    said = (legend(records), *undefined_notes(records, metrics))
+    notes = [line for note in said for line in textwrap.wrap(note, width)]
+    cells = [row.cells(with_total, metrics) for row in rows(records)]
+    return "\n".join([*aligned_table(header(with_total, metrics), cells, width), "", *notes]) + "\n"
 
 
 def aligned_table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
     """Lines of a table whose first column is wrapped so that it fits; counts stand below their number."""
-    titles = [title.replace(" RMSE", "\nRMSE").split("\n") for title in header]
+    titles = [title.replace(" RMSE", "\nRMSE").replace(" accuracy", "\naccuracy").split("\n") for title in header]
     body = [
         [[row[0]], *(cell.replace(" diverged", " div.").replace(" (", "\n(").split("\n") for cell in row[1:])]
         for row in rows
@@ -206,12 +226,12 @@ def write_tables(records: Sequence[Record], folder: Path) -> list[Path]:
     content = [_csv_row(row, axes) for row in rows(records)]
     columns = dict.fromkeys(column for line in content for column in line)  # those chosen differ between models
     write_csv([{column: line.get(column, "") for column in columns} for line in content], folder / "table.csv")
-    with_total = has_frozen(records)
+    with_total, metrics = has_frozen(records), shown(records)
     chosen = list(dict.fromkeys(key for row in rows(records) for key in row.chosen))
     table = markdown_table(
-        [*header(with_total), *(f"{key}, chosen" for key in chosen)],
-        [[*row.cells(with_total), *(row.chosen.get(key, "") for key in chosen)] for row in rows(records)],
+        [*header(with_total, metrics), *(f"{key}, chosen" for key in chosen)],
+        [[*row.cells(with_total, metrics), *(row.chosen.get(key, "") for key in chosen)] for row in rows(records)],
     )
-    text = "\n\n".join([table.rstrip(), " ".join([LEGEND, *undefined_notes(records, SHOWN)])]) + "\n"
+    text = "\n\n".join([table.rstrip(), " ".join([legend(records), *undefined_notes(records, metrics)])]) + "\n"
     replace_file(folder / "table.md", lambda path: path.write_text(text, encoding="utf-8"))
     return [folder / "table.csv", folder / "table.md"]

@@ -78,7 +78,9 @@ def finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
         "flops": model.flops(),
         "curriculum": curriculum.name,
         "task_names": list(info.task_names),
+        "loss": curriculum.loss.name,
         "R": history.matrix(),
+        **({} if (accuracy := history.accuracies()) is None else {"accuracy": accuracy}),
         **({} if run.tuned is None else {"tuned": dict(run.tuned)}),
         "evaluated_on": run.training.settings.evaluate_on,
         "overlap": None if curriculum.overlap is None else curriculum.overlap.numpy(),
@@ -154,8 +156,12 @@ def save_summary(record: Record) -> Path:
 
 def say_result(record: Record) -> None:
     """A line with what was learned, kept and lost."""
-    names = ("learned_rmse", "final_rmse", "forgetting") if len(record.task_names) > 1 else ("final_rmse",)
-    values = [f"{METRICS[name][:-2]} {summarize(record.metrics[name]).mean:.2e}" for name in names]
+    names = ("learned_rmse", "final_rmse", "forgetting")
+    if record.accuracy is not None:
+        names = ("learned_accuracy", "final_accuracy", "accuracy_forgetting")
+    shown = names if len(record.task_names) > 1 else names[1:2]
+    written = ".2e" if record.accuracy is None else ".3f"
+    values = [f"{METRICS[name][:-2]} {summarize(record.metrics[name]).mean:{written}}" for name in shown]
     lost = int(record.diverged.sum())
     log.info(
         "%s: %s, %.1f s%s%s",

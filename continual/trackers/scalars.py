@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-__all__ = ["curve_row", "finite", "member_curve_row", "member_summary", "settings", "summary", "tags", "task_row"]
+__all__ = [
+    "accuracy_row",
+    "curve_row",
+    "finite",
+    "member_accuracy_row",
+    "member_curve_row",
+    "member_summary",
+    "settings",
+    "summary",
+    "tags",
+    "task_row",
+]
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from continual.metrics import METRICS, find_metric, summarize
+from continual.metrics import find_metric, summarize
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from continual.records.record import Record
     from continual.trackers.tracker import RunInfo
 
 _LONGEST_TAG = 64
-_ALONE = tuple(name for name in METRICS if find_metric(name).needs != "another run")
-"""Metrics that a run has as soon as it is done."""
 
 
 def settings(run: RunInfo, member: int | None = None) -> dict[str, Any]:
@@ -66,8 +77,19 @@ def curve_row(loss: NDArray[np.float64], rmse: NDArray[np.float64]) -> dict[str,
         rmse: test RMSE, (M, T).
     """
     names = ["curve/loss", *(f"curve/rmse/task_{j + 1}" for j in range(rmse.shape[1]))]
-    along = summarize(finite(np.column_stack([loss, rmse])))
-    row: dict[str, float] = {"curve/diverged": int((~np.isfinite(rmse)).any(axis=1).sum())}
+    diverged = int((~np.isfinite(rmse)).any(axis=1).sum())
+    return {"curve/diverged": diverged} | _intervals(names, np.column_stack([loss, rmse]))
+
+
+def accuracy_row(accuracy: NDArray[np.float64]) -> dict[str, float]:
+    """Accuracy on every task (M, T): mean over the members, and the ends of its interval where there are several."""
+    return _intervals([f"curve/accuracy/task_{j + 1}" for j in range(accuracy.shape[1])], accuracy)
+
+
+def _intervals(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, float]:
+    """Mean of values (M, K) over the members, and the ends of its interval, by K names."""
+    along = summarize(finite(values))
+    row: dict[str, float] = {}
     for name, mean, half in zip(names, along.mean, along.half_width, strict=True):
         row[f"{name}/mean"] = float(mean)
         if along.members > 1:  # one member has no interval
@@ -80,6 +102,11 @@ def member_curve_row(loss: float, rmse: NDArray[np.float64]) -> dict[str, float]
     """Loss and RMSE of one member on every task, (T,)."""
     row = {"curve/loss": float(finite(np.asarray(loss)))}
     return row | {f"curve/rmse/task_{j + 1}": float(value) for j, value in enumerate(finite(rmse))}
+
+
+def member_accuracy_row(accuracy: NDArray[np.float64]) -> dict[str, float]:
+    """Accuracy of one member on every task, (T,)."""
+    return {f"curve/accuracy/task_{j + 1}": float(value) for j, value in enumerate(finite(accuracy))}
 
 
 def task_row(index: int, rmse: NDArray[np.float64]) -> dict[str, float]:
@@ -98,7 +125,7 @@ def summary(record: Record) -> dict[str, Any]:
         "diverged": int(record.diverged.sum()),
         **_costs(record),
     }
-    for name in _ALONE:
+    for name in _alone(record):
         found = summarize(record.metrics[name])
         mean, half = float(found.mean), float(found.half_width)
         numbers[f"{name}/mean"] = mean
@@ -111,8 +138,13 @@ def summary(record: Record) -> dict[str, Any]:
 
 def member_summary(record: Record, member: int) -> dict[str, Any]:
     """The numbers of one member: every metric under its plain name."""
-    metrics = {name: float(record.metrics[name][member]) for name in _ALONE}
+    metrics = {name: float(record.metrics[name][member]) for name in _alone(record)}
     return {"diverged": int(record.diverged[member]), **_costs(record), **metrics}
+
+
+def _alone(record: Record) -> list[str]:
+    """Metrics that a run has as soon as it is done."""
+    return [name for name in record.metrics if find_metric(name).needs != "another run"]
 
 
 def _costs(record: Record) -> dict[str, Any]:

@@ -63,6 +63,11 @@ class TensorBoardTracker(Tracker):
         for name, value in (scalars.curve_row(loss, rmse) | {"train/task": task + 1}).items():
             self._writer.add_scalar(name, value, step)
 
+    def accuracies(self, step: int, task: int, accuracy: NDArray[np.float64]) -> None:
+        """Writes mean and 95 % interval of the accuracy on every task, at the training step."""
+        for name, value in scalars.accuracy_row(accuracy).items():
+            self._writer.add_scalar(name, value, step)
+
     def task_done(self, index: int, rmse: NDArray[np.float64]) -> None:
         """Writes the mean RMSE on every task, and over the tasks seen so far, at the number of tasks learned."""
         for name, value in scalars.task_row(index, rmse).items():

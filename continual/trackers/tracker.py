@@ -62,7 +62,7 @@ class RunInfo:
 class Tracker(Extension):
     """A tracker that does nothing, and the interface of those that do.
 
-    One tracker follows one run at a time: `start`, then any number of `evaluation` and `task_done` (see
+    One tracker follows one run at a time: `start`, then any number of `evaluation`, `accuracies` and `task_done` (see
     `continual.extension.Extension`), then `finish` or `abort`. `report` stands alone. Shapes: M members, T tasks.
     """
 
@@ -102,6 +102,8 @@ class Tracker(Extension):
         told = 0
         for e, (step, task) in enumerate(zip(curves["step"].tolist(), curves["task"].tolist(), strict=True)):
             self.evaluation(step, task, curves["loss"][:, e], curves["rmse"][:, e])
+            if "accuracy" in curves:
+                self.accuracies(step, task, curves["accuracy"][:, e])
             if told < len(boundaries) and step == boundaries[told]:
                 self.task_done(told, record.R[:, told])
                 told += 1
@@ -144,6 +146,10 @@ class Clocked(Tracker):
     def evaluation(self, step: int, task: int, loss: NDArray[np.float64], rmse: NDArray[np.float64]) -> None:
         """Takes one evaluation along training."""
         self._tell(lambda: self.tracker.evaluation(step, task, loss, rmse))
+
+    def accuracies(self, step: int, task: int, accuracy: NDArray[np.float64]) -> None:
+        """Takes the accuracies of one evaluation along training."""
+        self._tell(lambda: self.tracker.accuracies(step, task, accuracy))
 
     def task_done(self, index: int, rmse: NDArray[np.float64]) -> None:
         """Takes the row of R that belongs to a number of tasks learned."""

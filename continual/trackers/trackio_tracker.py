@@ -67,6 +67,10 @@ class TrackioTracker(Tracker):
         """Logs mean and 95 % interval of loss and RMSE over the members, at the training step."""
         self._run.log(scalars.curve_row(loss, rmse) | {"train/task": task + 1}, step=step)
 
+    def accuracies(self, step: int, task: int, accuracy: NDArray[np.float64]) -> None:
+        """Logs mean and 95 % interval of the accuracy on every task, at the training step."""
+        self._run.log(scalars.accuracy_row(accuracy), step=step)
+
     def task_done(self, index: int, rmse: NDArray[np.float64]) -> None:
         """Logs the mean RMSE on every task, and over the tasks seen so far, at the number of tasks learned."""
         self._run.log({"task/index": index} | scalars.task_row(index, rmse), step=index)

@@ -37,13 +37,17 @@ def tables(run: wandb.Run, key: str, columns: Sequence[str], rows: Sequence[Sequ
 
 
 def matrix(run: wandb.Run, record: Record, members: Sequence[int]) -> dict[str, Any]:
-    """R of some members as a table, a line an entry."""
-    rows = [
-        [record.seeds[m], i, j + 1, float(value) if np.isfinite(value) else None]
-        for m in members
-        for (i, j), value in np.ndenumerate(record.R[m])
-    ]
-    return tables(run, "R", ["seed", "tasks_learned", "task", "rmse"], rows)
+    """R of some members as a table, a line an entry; and the matrix of accuracies where there is one."""
+    found = {"R": ("rmse", record.R)} | ({} if record.accuracy is None else {"A": ("accuracy", record.accuracy)})
+    shown: dict[str, Any] = {}
+    for key, (name, values) in found.items():
+        rows = [
+            [record.seeds[m], i, j + 1, float(value) if np.isfinite(value) else None]
+            for m in members
+            for (i, j), value in np.ndenumerate(values[m])
+        ]
+        shown |= tables(run, key, ["seed", "tasks_learned", "task", name], rows)
+    return shown
 
 
 def pictures(figures: Mapping[str, Callable[[], Figure]], folder: Path) -> dict[str, Any]:

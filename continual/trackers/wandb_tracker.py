@@ -162,6 +162,15 @@ class WandbTracker(Tracker):
 
         self._each(log)
 
+    def accuracies(self, step: int, task: int, accuracy: NDArray[np.float64]) -> None:
+        """Logs the accuracy on every task as `evaluation` does the RMSE."""
+        at = {"train/step": step, "train/task": task + 1}
+
+        def log(run: wandb.Run, m: int | None) -> None:
+            run.log(at | (scalars.accuracy_row(accuracy) if m is None else scalars.member_accuracy_row(accuracy[m])))
+
+        self._each(log)
+
     def task_done(self, index: int, rmse: NDArray[np.float64]) -> None:
         """Logs the mean RMSE on every task, and over the tasks seen so far, against `task/index`."""
 

@@ -26,6 +26,7 @@ class History:
         median: the same with the median over the samples in place of the mean, (M, T) each.
         accuracy: of classes the share that is right at each evaluation, (M, T) each.
         rows: rows of R so far: the untrained model, then one after each task, (M, T) each.
+        accuracy_rows: the same of accuracies.
         boundaries: training steps done when each task ended.
         predictions: at the view after each row of R, (M, P, O) each.
         outside: at each evaluation the share of each layer's inputs outside its grid, (M, L) each; models with grids
@@ -46,6 +47,7 @@ class History:
     median: list[Floats] = field(default_factory=list)
     accuracy: list[Floats] = field(default_factory=list)
     rows: list[Floats] = field(default_factory=list)
+    accuracy_rows: list[Floats] = field(default_factory=list)
     boundaries: list[int] = field(default_factory=list)
     predictions: list[NDArray[Any]] = field(default_factory=list)
     outside: list[Floats] = field(default_factory=list)
@@ -99,6 +101,10 @@ class History:
         """R of every member, (M, T+1, T)."""
         return np.stack(self.rows, axis=1)
 
+    def accuracies(self) -> Floats | None:
+        """The same of accuracies; None where there are none."""
+        return np.stack(self.accuracy_rows, axis=1) if self.accuracy_rows else None
 
-_ARRAYS = ("loss", "rmse", "median", "accuracy", "rows", "predictions", "outside")
+
+_ARRAYS = ("loss", "rmse", "median", "accuracy", "rows", "accuracy_rows", "predictions", "outside")
 _LISTS = ("step", "task", "boundaries", "parameters", "grid_sizes", "seconds", "events")

@@ -35,6 +35,7 @@ class Hooks:
         self._before_task, self._after_task = training.hooks("before_task"), training.hooks("after_task")
         self._evaluation, self._task_done = training.hooks("evaluation"), training.hooks("task_done")
         self._begin, self._predictor = training.hooks("begin"), next(iter(training.hooks("predictor")), None)
+        self._accuracies = training.hooks("accuracies")
 
     @property
     def change_models(self) -> bool:
@@ -123,10 +124,20 @@ class Hooks:
         for end in self._after_task:
             end(moment)
 
-    def evaluation(self, step: int, task: int, loss: NDArray[np.float64], rmse: NDArray[np.float64]) -> None:
-        """See `Extension.evaluation`."""
+    def evaluation(
+        self,
+        step: int,
+        task: int,
+        loss: NDArray[np.float64],
+        rmse: NDArray[np.float64],
+        accuracy: NDArray[np.float64] | None = None,
+    ) -> None:
+        """See `Extension.evaluation` and, where there is an accuracy, `Extension.accuracies`."""
         for tell in self._evaluation:
             tell(step, task, _readonly(loss), _readonly(rmse))
+        if accuracy is not None:
+            for tell in self._accuracies:
+                tell(step, task, _readonly(accuracy))
 
     def task_done(self, index: int, rmse: NDArray[np.float64]) -> None:
         """See `Extension.task_done`."""
@@ -139,6 +150,7 @@ class Hooks:
         other.__dict__.update(self.__dict__)
         without = [each for each in self._extensions if not hooks([each], "state_dict")]
         other._evaluation, other._task_done = hooks(without, "evaluation"), hooks(without, "task_done")
+        other._accuracies = hooks(without, "accuracies")
         return other
 
     def states(self) -> list[Any]:

@@ -78,7 +78,8 @@ class _Loop:
         self.penalized = self.wants_penalty()
         self.begin_optimizer()
         loss, draws = self.curriculum.loss, training.generators
-        self.hooks.begin(Session(self.model, loss, self.settings, draws, lambda: self.optimizer))
+        stream = self.stream is not None
+        self.hooks.begin(Session(self.model, loss, self.settings, draws, lambda: self.optimizer, stream))
         self.saved = time.monotonic()
 
     def run(self) -> None:
@@ -158,7 +159,7 @@ class _Loop:
         self.penalized = wanted
         if anew:
             self.begin_optimizer()
-        elif changes:
+        elif changes or (step == 0 and task > 0):  # what extensions add to a step may be other than in the last task
             self.begin_steps()
 
     def is_stale(self) -> bool:
@@ -215,7 +216,8 @@ class _Loop:
         self.history.rmse.append(rmse)
         self.history.median.append(median)
         if accuracy is not None:
-            self.history.accuracy.append(np.where(self.history.alive[:, None], accuracy, np.nan))
+            accuracy = np.where(self.history.alive[:, None], accuracy, np.nan)
+            self.history.accuracy.append(accuracy)
         self.history.seconds.append(self.history.train_seconds)
         self.history.parameters.append(parameter_counts(self.model)["trainable"])
         grid_size = getattr(self.model, "grid_size", None)
@@ -225,12 +227,13 @@ class _Loop:
         if outside is not None:
             inputs = some_of(self.curriculum.tasks[max(task, 0)].train_inputs)
             self.history.outside.append(outside(inputs).cpu().numpy())
-        self.hooks.evaluation(done, task, loss, rmse)
+        self.hooks.evaluation(done, task, loss, rmse, accuracy)
 
     def end_row(self, index: int) -> None:
         """Takes the last evaluation as row `index` of R."""
         row = self.history.rmse[-1]
         self.history.rows.append(row)
+        self.history.accuracy_rows += self.history.accuracy[-1:]
         if self.curriculum.view is not None:
             predictions = self.evaluator.predict(self.model, self.curriculum.view.inputs)
             self.history.predictions.append(predictions.cpu().numpy())
@@ -291,8 +294,10 @@ class _Loop:
         again = self.hooks.deaf()
         boundaries = [0, *history.boundaries]
         told = 0
-        for done, task, loss, rmse in zip(history.step, history.task, history.loss, history.rmse, strict=True):
-            again.evaluation(done, task, loss, rmse)
+        for e, (done, task, loss, rmse) in enumerate(
+            zip(history.step, history.task, history.loss, history.rmse, strict=True)
+        ):
+            again.evaluation(done, task, loss, rmse, history.accuracy[e] if history.accuracy else None)
             if told < len(history.rows) and done == boundaries[told]:
                 again.task_done(told, history.rows[told])
                 told += 1

@@ -203,12 +203,18 @@ def step_hooks(training: Training) -> dict[str, Any]:
 
 
 def _check_surgery(optimizer: Optimizer, gradients: Sequence[Callable[[StackedModel], None]]) -> None:
-    """Refuses what makes of gradients no gradients, under an optimizer that takes them for such."""
+    """Refuses what makes of gradients no gradients, or needs one a step, under an optimizer that takes several."""
     stages = optimizer.stages if isinstance(optimizer, Staged) else (optimizer,)
     searching = [each for each in stages if isinstance(each, LBFGS | torch.optim.LBFGS)]
     for each in gradients:
-        if searching and getattr(getattr(each, "__self__", each), "surgery", False):
+        name, whose = owner(each).partition(".")[0], getattr(each, "__self__", each)
+        if searching and getattr(whose, "surgery", False):
             raise ValueError(
-                f"{owner(each).partition('.')[0]} changes gradients into what is none of the loss, along which "
+                f"{name} changes gradients into what is none of the loss, along which "
                 f"{type(searching[0]).__name__} can't search: use optimizer=adam or optimizer=sgd"
+            )
+        if searching and getattr(whose, "one_gradient", False):
+            raise ValueError(
+                f"{name} follows the gradient of each step, of which {type(searching[0]).__name__} takes several: use "
+                "optimizer=adam or optimizer=sgd"
             )

@@ -42,6 +42,7 @@ _KNOWN_AS = {
 
 _NEUTRAL: dict[str, dict[str, Any]] = {
     "training": {"evaluate_on": "test"},
+    "tune": {"sampler": "grid", "trials": None},
     "tasks.gaussian_peaks": {
         "dimension": 1,
         "layout": "diagonal",
@@ -76,7 +77,7 @@ def identity(values: dict[str, Any]) -> str:
         relevant["strategy"] = _as_one(relevant["strategy"])
     tune = relevant.pop("tune", None)
     if tune and tune["keys"]:  # what is chosen follows from what there is to choose from
-        relevant["tune"] = tune
+        relevant["tune"] = {key: value for key, value in tune.items() if _NEUTRAL["tune"].get(key, _NO_VALUE) != value}
         for key in tune["keys"]:
             relevant = _without(relevant, key.split("."))
     return hashlib.sha256(json.dumps(_as_known(relevant), sort_keys=True).encode()).hexdigest()[:8]

@@ -16,7 +16,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from continual.adaptations import Adaptation
-from continual.extension import Settings
+from continual.extension import Settings, Training, owner
 from continual.models import StackedModel, trainable
 from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
 from scripts.config.schema import ConfigError
@@ -202,6 +202,20 @@ class Needs:
     evaluations: int
     memory: float
     what: str
+
+    def with_extensions(self, training: Training, members: int) -> "Needs":
+        """With what the extensions of a training will hold.
+
+        Raises:
+            ValueError: one that refuses to hold so much.
+        """
+        held = {owner(each).partition(".")[0]: each(training, members) for each in training.hooks("memory")}
+        total = sum(held.values())
+        if total <= self.memory:
+            return replace(self, memory=self.memory + total)
+        most = max(held, key=lambda name: held[name])
+        what = f"{members} seeds, most of it {shown_bytes(held[most] / members)} a seed for what {most} keeps"
+        return replace(self, memory=self.memory + total, what=what)
 
     def check(self) -> None:
         """Compares with what is there.

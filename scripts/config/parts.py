@@ -104,7 +104,8 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
             [instantiate(node) for node in values.get("probe", {}).values() if node],
         )
         training.check()
-        # whether they go together
+        needs = needs.with_extensions(training, members or len(seeds))
+        needs.check()
         TrainingStep(model, optimizer, penalty, **step_hooks(training))  # whether they go together
         # what only a pass forward and back shows, an engine that does not run here for example
         output = model(curriculum.tasks[0].train_inputs[:, :1])

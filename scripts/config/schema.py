@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import hydra.utils
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeInt,
@@ -77,10 +78,30 @@ class _Report(_Strict):
     captions: dict[str, str]
 
 
+class _Range(_Strict):
+    low: int | float
+    high: int | float
+    log: bool = False
+
+
+def _options(options: Any) -> Any:
+    """A list of values, or a range; refused in words, where a union of types would speak of types."""
+    if isinstance(options, dict):
+        try:
+            _Range.model_validate(options)
+        except ValidationError:
+            raise ValueError("a range is {low: 0.001, high: 0.1}, two numbers, and log: true or false") from None
+    elif not isinstance(options, list) or not options:
+        raise ValueError("must be a list of values, or a range {low: 0.001, high: 0.1, log: true}")
+    return options
+
+
 class _Tune(_Strict):
-    keys: dict[str, Annotated[list[Any], Field(min_length=1)]] | None
+    keys: dict[str, Annotated[Any, BeforeValidator(_options)]] | None
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
     measure: str
+    sampler: str = "grid"
+    trials: PositiveInt | None = None
 
 
 class _Root(_Strict):

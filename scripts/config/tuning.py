@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from continual.trackers.tracker import RunInfo, Tracker
 from scripts.config.identity import identity, own_code
 from scripts.config.parts import build_parts, try_parts
 from scripts.config.schema import ConfigError, check_config, nearest
+from scripts.config.search import at_end, check_search, ends, proposals, tried_at_most
 
 _GROUPS = ("model", "optimizer", "strategy", "adaptation", "penalty", "training")
 """What may be chosen: how something is learned, never what."""
@@ -36,7 +36,7 @@ def is_tuned(values: Mapping[str, Any]) -> bool:
 
 def number_of_trials(values: Mapping[str, Any]) -> int:
     """Trials that come before a run."""
-    return math.prod(len(options) for options in values["tune"]["keys"].values()) if is_tuned(values) else 0
+    return tried_at_most(values["tune"]) if is_tuned(values) else 0
 
 
 def with_settings(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,12 +72,11 @@ def check_tune(values: Mapping[str, Any]) -> None:
         raise ConfigError(f"tune.measure must be one of {', '.join(MEASURES)}, got {tune['measure']!r}")
     if shared := sorted(set(tune["seeds"]) & set(values["seeds"])):
         raise ConfigError(f"tune.seeds must be none that are reported; {shared[0]} is among seeds, too")
+    check_search(tune)
     for key, options in tune["keys"].items():
         if key.partition(".")[0] not in _GROUPS:
             raise ConfigError(f"tune.keys: {key} can't be chosen; what can belongs to {', '.join(_GROUPS)}")
-        if len(options) != len({repr(option) for option in options}):
-            raise ConfigError(f"tune.keys: {key} has a value twice")
-        for option in options:
+        for option in ends(options):
             check_config(with_settings(values, {key: option}))
 
 
@@ -88,7 +87,7 @@ def check_trials(values: Mapping[str, Any]) -> None:
         ConfigError: what is wrong with one of them, and which one it is.
     """
     for key, options in values["tune"]["keys"].items() if is_tuned(values) else ():
-        for option in options:
+        for option in ends(options):
             try:
                 try_parts(with_settings(values, {key: option}))
             except ConfigError as error:
@@ -118,32 +117,28 @@ def choose(values: Mapping[str, Any], model: str, experiment: Path, name: str) -
     check_trials(values)
     tune = values["tune"]
     tried: list[dict[str, Any]] = []
-    for options in product(*tune["keys"].values()):
-        settings = dict(zip(tune["keys"], options, strict=True))
-        record = _trial(values, settings, model, experiment)
-        score = float(np.mean(record.metrics[tune["measure"]]))
-        tried.append({"settings": settings, "score": score if math.isfinite(score) else None})
+    journal = experiment / TRIALS / f"{model}-{identity(dict(values))}.journal"
+    for proposal in proposals(tune, journal):
+        record = _trial(values, proposal.settings, model, experiment)
+        mean = float(np.mean(record.metrics[tune["measure"]]))
+        score = mean if math.isfinite(mean) else None
+        proposal.tell(score)
+        tried.append({"settings": proposal.settings, "score": score})
     finite = [trial for trial in tried if trial["score"] is not None]
     if not finite:
         keys = ", ".join(tune["keys"])
         raise ConfigError(f"none of the {len(tried)} trials of {keys} stayed finite; give tune.keys other values")
     chosen: dict[str, Any] = min(finite, key=lambda trial: trial["score"])["settings"]
-    at_end = [key for key, options in tune["keys"].items() if _at_end(chosen[key], options)]
-    end = f"; at the end of what was tried: {', '.join(at_end)}" if at_end else ""
+    beyond = [key for key, options in tune["keys"].items() if at_end(chosen[key], options)]
+    end = f"; at the end of what was tried: {', '.join(beyond)}" if beyond else ""
     print(f"{name}: {shown_settings(chosen)} chosen by {len(tried)} trials{end}")
-    return {"measure": tune["measure"], "seeds": tune["seeds"], "tried": tried, "chosen": chosen, "at_end": at_end}
+    return {"measure": tune["measure"], "seeds": tune["seeds"], "tried": tried, "chosen": chosen, "at_end": beyond}
 
 
 def shown_settings(settings: Mapping[str, Any]) -> str:
     """Settings in one line, as a command would have them."""
     shown = {key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in settings.items()}
     return ", ".join(f"{key}={value}" for key, value in shown.items())
-
-
-def _at_end(value: Any, options: list[Any]) -> bool:
-    """Whether a number is the lowest or highest of three or more: the best may lie beyond."""
-    numbers = [option for option in options if isinstance(option, int | float) and not isinstance(option, bool)]
-    return len(numbers) == len(options) > 2 and value in (min(numbers), max(numbers))
 
 
 def _trial(values: Mapping[str, Any], settings: Mapping[str, Any], model: str, experiment: Path) -> Record:

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from continual.metrics import METRICS, summarize
+from continual.metrics import METRICS, metrics_of, summarize
 from continual.records.files import replace_file
 from continual.records.store import StoredRun, find_runs, flat, is_number
 from continual.records.upkeep import clean, leftovers, merge
@@ -111,9 +111,9 @@ def _show(options: argparse.Namespace) -> int:
     print(f"command: {command_of(run) or 'not known'}")
     record = run.record
     if record is not None:
-        for name, title in METRICS.items():
+        for name in record.metrics:
             why = record.metrics.reason(name)
-            print(f"{title}: {format_interval(summarize(record.metrics[name]))}{f' ({why})' if why else ''}")
+            print(f"{METRICS[name]}: {format_interval(summarize(record.metrics[name]))}{f' ({why})' if why else ''}")
         keys = (
             "experiment",
             "identity",
@@ -148,7 +148,7 @@ def _diff(options: argparse.Namespace) -> int:
     if first.record is not None and second.record is not None:
         cells += [
             [name, *(format_interval(summarize(run.record.metrics[name])) for run in (first, second) if run.record)]
-            for name in METRICS
+            for name in metrics_of([first.record, second.record])
         ]
     for line in _aligned(cells):
         print(line)

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from continual.optimizers.least_squares import LeastSquares, jacobian
+from continual.models import jacobian
+from continual.optimizers.least_squares import LeastSquares
 from kan import KAN
 from kan.grids import derivative_jumps
 from kan.splines import extend_grid, fit_coefficients, uniform_grid

@@ -129,6 +129,7 @@ def test_config_defaults_are_those_of_the_code() -> None:
         (["model=tensor_spline"], "model", mlp_baselines.TensorSpline),
         (["model=fourier_features"], "model", mlp_baselines.FourierFeatures),
         (["curriculum=gaussian_peaks"], "curriculum", tasks.gaussian_peaks),
+        (["curriculum=gaussian_classes"], "curriculum", tasks.gaussian_classes),
         (["curriculum=function"], "curriculum", tasks.function_fit),
         (["curriculum=toy_regions"], "curriculum", tasks.toy_regions),
         (["curriculum=toy_sequence"], "curriculum", tasks.toy_sequence),

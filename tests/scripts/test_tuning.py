@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,15 @@ from continual.records.store import find_runs
 from scripts.config.composed import plain
 from scripts.config.identity import identity
 from scripts.config.schema import ConfigError
+from scripts.config.search import at_end, proposals
 from scripts.config.tuning import choose, number_of_trials
 
 ROOT = Path(__file__).parents[2]
 SHORT = ["seeds=2", "training.steps=20", "tracker=none", "dtype=float64", "model.grid_size=8"]
 KEYS = "tune.keys={optimizer.lr:[0.001,0.01,0.1]}"
 SEEDS = "tune.seeds=[50,51]"
+TPE = ["tune.sampler=tpe", "tune.trials=3"]
+RANGE = "tune.keys={optimizer.lr:{low:1e-4,high:0.5,log:true},model.grid_size:[4,8]}"
 
 
 def values(*overrides: str):
@@ -122,6 +126,15 @@ def test_identity_is_of_what_there_is_to_choose_from() -> None:
         (["tune.keys={optimizer.lx:[1.0]}"], "optimizer.lx is not a config key; did you mean optimizer.lr"),
         (["tune.keys={optimizer.lr:[fast]}"], "optimizer.lr: input should be a valid number"),
         (["tune.keys={optimizer.lr:[]}"], "tune.keys.optimizer.lr"),
+        (["tune.keys={optimizer.lr:0.1}"], "must be a list of values, or a range"),
+        (["tune.keys={optimizer.lr:{lo:0.1,high:1.0}}", *TPE], "a range is {low: 0.001, high: 0.1}"),
+        (["tune.keys={optimizer.lr:{low:0.1,high:1.0}}"], "of which a grid has no values"),
+        (["tune.keys={optimizer.lr:{low:0.0,high:1.0,log:true}}", *TPE], "0 < low < high"),
+        (["tune.keys={optimizer.lr:{low:1.0,high:0.1}}", *TPE], "low < high"),
+        (["tune.keys={optimizer.lr:{low:-1.0,high:0.1}}", *TPE], "(in the trials with optimizer.lr=-1.0)"),
+        ([KEYS, "tune.sampler=tpa", "tune.trials=3"], "tune.sampler must be one of grid, random, tpe, gp"),
+        ([KEYS, "tune.sampler=tpe"], "needs tune.trials"),
+        ([KEYS, "tune.trials=3"], "has no use for a grid"),
         (["tune.keys={optimizer.lr:0.1}"], "tune.keys.optimizer.lr"),
         (["tune.keys={optimizer.lr:[0.1,0.1]}"], "has a value twice"),
         (["tune.keys={curriculum.peaks:[3]}"], "curriculum.peaks can't be chosen"),
@@ -135,3 +148,56 @@ def test_identity_is_of_what_there_is_to_choose_from() -> None:
 def test_what_can_not_be_chosen_is_refused(overrides, message) -> None:
     with pytest.raises(ConfigError, match=message):
         values(*overrides)
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "gp"])
+def test_a_search_that_was_interrupted_goes_on_as_if_nothing_had_happened(tmp_path, sampler) -> None:
+    asked = [RANGE, SEEDS, f"tune.sampler={sampler}", "tune.trials=13", "training.steps=2", "curriculum.peaks=2"]
+    whole = choose(values(*asked), "kan", tmp_path / "whole", "run")
+    assert len(whole["tried"]) == 13
+    rates = [trial["settings"]["optimizer.lr"] for trial in whole["tried"]]
+    assert len(set(rates)) == 13
+    assert all(1e-4 <= rate <= 0.5 for rate in rates)
+    assert whole["chosen"] == min(whole["tried"], key=lambda trial: trial["score"])["settings"]
+    search = values(*asked)
+    first = list(islice(_walk(search["tune"], tmp_path, whole), 7))
+    assert first == [trial["settings"] for trial in whole["tried"][:7]]
+    parts = tmp_path / "parts"
+    choose(values(*asked[:-4], f"tune.sampler={sampler}", "tune.trials=5", *asked[-2:]), "kan", parts, "run")
+    before = {path: os.stat(path).st_mtime_ns for path in parts.glob("trials/*/record.json")}
+    assert len(before) == 5
+    assert choose(values(*asked), "kan", parts, "run") == whole
+    after = {path: os.stat(path).st_mtime_ns for path in parts.glob("trials/*/record.json")}
+    assert len(after) == 13
+    assert before.items() <= after.items()
+
+
+def _walk(tune, folder, whole):
+    """Settings that a search proposes when it is told the scores of another."""
+    for proposal, known in zip(proposals(tune, folder / "unused.journal"), whole["tried"], strict=True):
+        yield proposal.settings
+        proposal.tell(known["score"])
+
+
+def test_optunas_own_tools_read_a_finished_search(tmp_path) -> None:
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    config = values(RANGE, SEEDS, *TPE, "training.steps=2", "curriculum.peaks=2")
+    found = choose(config, "kan", tmp_path, "run")
+    [journal] = (tmp_path / "trials").glob("*.journal")
+    assert not list((tmp_path / "trials").glob(".*"))
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    study = optuna.load_study(study_name=journal.stem, storage=storage)
+    assert [trial.params for trial in study.trials] == [trial["settings"] for trial in found["tried"]]
+    assert [trial.value for trial in study.trials] == [trial["score"] for trial in found["tried"]]
+
+
+def test_the_best_in_the_outer_parts_of_a_range_is_said() -> None:
+    log = {"low": 1e-4, "high": 1e-1, "log": True}
+    assert at_end(1.1e-4, log)
+    assert at_end(0.099, log)
+    assert not at_end(1e-3, log)
+    assert at_end(0.5001, {"low": 0.5, "high": 1.0})
+    assert not at_end(0.6, {"low": 0.5, "high": 1.0})

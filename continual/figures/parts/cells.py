@@ -1,8 +1,6 @@
 """Heat maps: cells with their numbers, the matrix R of a record, and the colour scale beside them."""
 
-__all__ = ["MISSING", "compact", "draw_cells", "draw_matrix", "draw_scale", "matrix_norm"]
-
-from collections.abc import Sequence
+__all__ = ["MISSING", "compact", "draw_cells", "draw_matrix", "draw_scale"]
 
 import matplotlib as mpl
 import numpy as np
@@ -11,6 +9,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from continual.figures.parts.measures import RMSE, Measure
 from continual.figures.parts.scales import metric_scale
 from continual.figures.parts.style import INK, band
 from continual.records.record import Record
@@ -22,13 +21,6 @@ MISSING = "#f0f0f0"
 def compact(value: float) -> str:
     """A number for a cell: `4e-6`, `0.42`, `12`, and `–` for NaN."""
     return format_value(value, 1 if abs(value) < 0.01 else 2, smallest=-2)
-
-
-def matrix_norm(matrices: Sequence[ArrayLike]) -> LogNorm:
-    """One logarithmic colour scale for all these matrices; zeros and NaN do not count."""
-    values = np.concatenate([np.asarray(matrix, dtype=np.float64).ravel() for matrix in matrices])
-    scale = metric_scale("final_rmse", values[np.isfinite(values) & (values > 0)])
-    return LogNorm(scale.low, scale.high)
 
 
 def draw_cells(
@@ -61,9 +53,12 @@ def draw_cells(
         axes.text(j, i, text, ha="center", va="center", fontsize=6.2, color=colour)
 
 
-def draw_matrix(axes: Axes, record: Record, norm: Normalize, *, written: bool = True) -> None:
-    """R of one record, median over the members: rows "after task", columns "RMSE on task", the learned ones framed."""
-    (median,) = band(record.R, (0.5,))
+def draw_matrix(axes: Axes, record: Record, norm: Normalize, measure: Measure = RMSE, *, written: bool = True) -> None:
+    """R of one record, median over the members: rows "after task", columns "RMSE on task", the learned ones framed.
+
+    Or its accuracies, laid out alike.
+    """
+    (median,) = band(measure.matrix(record), (0.5,))
     T = median.shape[1]
     draw_cells(axes, median, norm, written=written)
     for j in range(T):
@@ -76,11 +71,13 @@ def draw_matrix(axes: Axes, record: Record, norm: Normalize, *, written: bool = 
     axes.set(xlim=(-0.5, T - 0.5), ylim=(T + 0.5, -0.5))
 
 
-def draw_scale(figure: Figure, axes: Axes, norm: Normalize, label: str = "RMSE", ticks: int = 6) -> None:
+def draw_scale(
+    figure: Figure, axes: Axes, norm: Normalize, label: str = "RMSE", ticks: int = 6, metric: str = "final_rmse"
+) -> None:
     """The colour scale of heat maps, with round numbers."""
     figure.colorbar(mpl.cm.ScalarMappable(norm, "viridis_r"), cax=axes)
     low, high = float(norm.vmin or 0.0), float(norm.vmax or 1.0)
-    metric_scale("final_rmse", np.array([low, high])).apply(axes.yaxis, ticks=ticks)
+    metric_scale(metric, np.array([low, high])).apply(axes.yaxis, ticks=ticks)
     axes.set_ylim(low, high)
     axes.set_ylabel(label)
     axes.yaxis.set_label_position("right")

@@ -32,7 +32,8 @@ class Series:
         tasks: names of the tasks.
         curves: float32 in base64: the steps (P,), then of each quantity 10 % quantile, median and 90 % quantile over
             the members (3, P); "" where there are none.
-        quantities: of the curves: "mean" (of the tasks' RMSEs), "0", "1", … (RMSE on a task), "loss".
+        quantities: of the curves: "mean" (of the tasks' RMSEs), "0", "1", … (RMSE on a task), "loss", and of
+            classifications "accuracy" (the mean of the tasks').
         points: P.
         evaluations: of which these are some.
         boundaries: steps done when each task ended.
@@ -55,7 +56,8 @@ def encode(records: Sequence[Record | None]) -> list[Series | None]:
     do not fit for every task, the mean over the tasks and the loss do; where not even they do, the last runs have no
     curves. Every point is an evaluation that was made; the first, the last and those at the ends of tasks are kept.
     """
-    sizes = [3 * (len(record.task_names) + 2) + 1 for record in records if record is not None]
+    there = [record for record in records if record is not None]
+    sizes = [3 * (len(record.task_names) + 2 + (record.accuracy is not None)) + 1 for record in there]
     whole = not sizes or sum(sizes) * FEWEST <= CURVES
     each = sum(sizes) if whole else 7 * len(sizes)
     points = min(max(CURVES // max(each, 1), FEWEST), MOST)
@@ -88,6 +90,8 @@ def _curves(record: Record, points: int, whole: bool) -> Series:
     quantities = {"mean": rmse.mean(axis=-1)} if rmse.shape[-1] > 1 else {}
     if whole or not quantities:
         quantities |= {str(task): rmse[..., task] for task in range(rmse.shape[-1])}
+    if "accuracy" in arrays:
+        quantities["accuracy"] = arrays["accuracy"][:, kept].mean(axis=-1)
     if "loss" in arrays:
         quantities["loss"] = arrays["loss"][:, kept]
     low, high = BAND

@@ -4,10 +4,10 @@ __all__ = ["DEFINITIONS", "MATRIX"]
 
 from collections.abc import Mapping
 
-from continual.metrics import METRICS, find_metric
+from continual.metrics import ACCURACIES, METRICS, find_metric
 
-DEFINITIONS: Mapping[str, str] = {name: find_metric(name).definition for name in METRICS}
-"""Formulas in words, one for each of `METRICS`."""
+DEFINITIONS: Mapping[str, str] = {name: find_metric(name).definition for name in (*METRICS, *ACCURACIES)}
+"""Formulas in words, one for each of `METRICS` and `ACCURACIES`."""
 
 MATRIX = (
     "R[i, j] is the test RMSE on task j after training on tasks 1 to i, in units of the target, pooled over a test set "

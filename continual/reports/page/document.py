@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from continual.metrics import METRICS
+from continual.metrics import METRICS, metrics_of
 from continual.records.files import replace_file
 from continual.records.record import Record
 from continual.reports.bands import BAND
@@ -19,7 +19,7 @@ from continual.reports.page.definitions import DEFINITIONS, MATRIX
 from continual.reports.page.parts import address, count_of, figure, link, table_file
 from continual.reports.page.runs import PageRun, columns
 from continual.reports.page.static import origins, results_table, runs_table, structures_table
-from continual.reports.tables import LEGEND
+from continual.reports.tables import legend
 
 _SAFE = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
@@ -111,12 +111,12 @@ def _write(
         *above,
         "<h2>Results</h2>",
         f'<div id="dashboard" hidden></div>\n<noscript>\n{results_table(folder, records)}\n</noscript>',
-        f'<p class="soft">{escape(LEGEND)}</p>\n<div id="chosen" hidden></div>',
+        f'<p class="soft">{escape(legend(records))}</p>\n<div id="chosen" hidden></div>',
         structures_table(records),
         "<h2>What the numbers mean</h2>",
         f"<p>{escape(MATRIX)}</p>",
         "<dl>",
-        *(f"<dt>{escape(METRICS[name])}</dt><dd>{escape(text)}</dd>" for name, text in DEFINITIONS.items()),
+        *(f"<dt>{escape(METRICS[name])}</dt><dd>{escape(DEFINITIONS[name])}</dd>" for name in metrics_of(records)),
         "</dl>",
         f"<noscript>\n<h2>Runs</h2>\n{runs_table(folder, runs)}\n</noscript>",
         "<h2>Versions and hardware</h2>",
@@ -151,6 +151,7 @@ def _count(runs: Sequence[PageRun], records: Sequence[Record]) -> str:
 def _data(folder: Path, runs: Sequence[PageRun], palettes: Mapping[str, Sequence[str]], *, several: bool) -> str:
     """Everything that the scripts draw from, as JSON that can stand in HTML."""
     found = encode([run.record for run in runs])
+    records = [run.record for run in runs if run.record is not None]
     kept = [series for series in found if series is not None]
     content: dict[str, Any] = {
         "names": _names(runs),
@@ -161,7 +162,7 @@ def _data(folder: Path, runs: Sequence[PageRun], palettes: Mapping[str, Sequence
         "tasks": _tasks(kept),
         "series": [None if series is None else _coded(series, kept) for series in found],
         "band": list(BAND),
-        "metrics": {f"{name}_mean": label for name, label in METRICS.items()},
+        "metrics": {f"{name}_mean": METRICS[name] for name in metrics_of(records)},
         "palettes": {family: list(colours) for family, colours in palettes.items()},
         "file": folder.resolve().name,
     }

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from continual.metrics import CORE, METRICS
+from continual.metrics import CORE, METRICS, metrics_of
 from continual.records.record import Record
 from continual.records.store import StoredRun
 from continual.reports.numbers import format_count, format_interval
-from continual.reports.tables import SHOWN, Row, has_frozen, rows
+from continual.reports.tables import Row, has_frozen, rows, shown
 
 
 @dataclass(frozen=True)
@@ -190,11 +190,14 @@ def _results(lines: Sequence[Row | None], total: bool, several: bool, runs: Sequ
         Column("total_parameters", "total", "result", *count(lambda row: row.record.total_parameters), shown=total),
         Column("flops", "FLOPs", "result", *count(lambda row: row.flops), shown=True),
     ]
-    for name, title in METRICS.items():
-        means = of(lambda row, name=name: number(row.metrics[name].mean))  # type: ignore[misc]
-        texts = ["–" if line is None else format_interval(line.metrics[name]) for line in lines]
+    records = [line.record for line in lines if line is not None]
+    first = shown(records)
+    for name in metrics_of(records):
+        summaries = [None if line is None else line.metrics.get(name) for line in lines]
+        means = [None if summary is None else number(summary.mean) for summary in summaries]
+        texts = ["–" if summary is None else format_interval(summary) for summary in summaries]
         why = ["" if line is None else line.record.metrics.reason(name) for line in lines]
-        found.append(Column(f"{name}_mean", title, "result", means, texts, shown=name in SHOWN, reasons=why))
+        found.append(Column(f"{name}_mean", METRICS[name], "result", means, texts, shown=name in first, reasons=why))
     for name in CORE:
         title = METRICS[name]
         parts: dict[str, Callable[[Row], Any]] = {

@@ -12,19 +12,19 @@ from continual.records.record import Record
 from continual.reports.page.parts import html_table, link
 from continual.reports.page.runs import PageRun
 from continual.reports.structure import HEADER, cells, structures
-from continual.reports.tables import has_frozen, header, rows
+from continual.reports.tables import has_frozen, header, rows, shown
 from continual.reports.wrapping import breakable
 
 
 def results_table(folder: Path, records: Sequence[Record]) -> str:
     """Sizes, metrics and costs, a line a run."""
-    with_total = has_frozen(records)
+    with_total, metrics = has_frozen(records), shown(records)
     body = []
     for row in rows(records):
-        (name, *cells), (_, *reasons) = row.cells(with_total), row.reasons(with_total)
+        (name, *cells), (_, *reasons) = row.cells(with_total, metrics), row.reasons(with_total, metrics)
         told = [_told(cell, why) for cell, why in zip(cells, reasons, strict=True)]
         body.append([link(folder, row.record.folder, name), *told])
-    return html_table(header(with_total), body)
+    return html_table(header(with_total, metrics), body)
 
 
 def _told(cell: str, why: str) -> str:

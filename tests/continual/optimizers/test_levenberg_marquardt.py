@@ -55,6 +55,9 @@ class Equations:
     def roughness(self):
         return ()
 
+    def quadratics(self):
+        return ()
+
 
 def rosenbrock(x: Tensor) -> Tensor:
     return torch.stack([10.0 * (x[1] - x[0] ** 2), 1.0 - x[0]])
@@ -97,7 +100,7 @@ def test_finds_what_scipy_finds(acceleration) -> None:
 def test_a_step_solves_the_damped_equations(function) -> None:
     start = starts(4, 3)
     problem = Equations(function, start)
-    system = DampedSystem(problem, start, len(function(start[0])), None)
+    system = DampedSystem(problem, start, len(function(start[0])), ())
     every = torch.arange(3)
     largest = system.linearize(every, start)
     damping = torch.tensor([1e-3, 0.1, 10.0], dtype=DOUBLE)

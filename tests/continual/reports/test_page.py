@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from continual.metrics import METRICS
+from continual.metrics import ACCURACIES, METRICS
 from continual.records.record import Record, read_record
 from continual.reports.page import DEFINITIONS, PageRun, write_overview, write_page
 from continual.reports.page.curves import CURVES, FEWEST, MATRICES, encode, thinned
@@ -124,7 +124,7 @@ def test_names_are_escaped(page: str) -> None:
 
 def test_it_holds_table_definitions_versions_and_hardware(page: str, records: list[Record]) -> None:
     text = unescape(re.sub(r"<[^>]+>", "\n", page))
-    assert set(DEFINITIONS) == set(METRICS)
+    assert set(DEFINITIONS) == {*METRICS, *ACCURACIES}
     for name, label in METRICS.items():
         assert label in text
         assert DEFINITIONS[name] in text

@@ -123,6 +123,22 @@ def test_lbfgs_takes_the_same_closure() -> None:
 
 
 @needs_cuda
+@pytest.mark.parametrize("loss", [CrossEntropy(), CrossEntropy(masked=True), MeanSquaredError(masked=True)])
+def test_graphs_change_nothing_under_other_losses(loss) -> None:
+    x, _ = data("cuda")
+    y = torch.softmax(torch.randn(3, 20, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64), dim=-1)
+    if loss.masked:
+        y[:, ::2, 0], y[:, ::2, 1] = torch.nan, 1.0
+    graphs, plain = models(KAN, "cuda")
+    optimizers = [Adam(model.parameters(), lr=0.01) for model in (graphs, plain)]
+    first = TrainingStep(graphs, optimizers[0], loss=loss)
+    second = TrainingStep(plain, optimizers[1], loss=loss, graphs=False)
+    for _ in range(8):
+        torch.testing.assert_close(first(x, y.cuda()), second(x, y.cuda()), rtol=1e-9, atol=0)
+    assert first._graph is not None
+
+
+@needs_cuda
 @pytest.mark.parametrize("build", [KAN, MLP])
 @pytest.mark.parametrize("make", OPTIMIZERS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -17,6 +17,7 @@ function quantities() {
     ...(tasks.length > 1 ? [["tasks", "RMSE of every task"]] : []),
     ...(found.has("mean") ? [["mean", "RMSE, mean over tasks"]] : []),
     ...tasks.map((name) => [name, `RMSE on task ${Number(name) + 1}${taskName(Number(name))}`]),
+    ...(found.has("accuracy") ? [["accuracy", "accuracy, mean over tasks"]] : []),
     ...(found.has("loss") ? [["loss", "training loss"]] : []),
   ];
 }

@@ -76,7 +76,7 @@ function numbers(text) {
 /**
  * The curve of one quantity of a run: steps, low quantile, median, high quantile; null where it has none.
  * @param {number} row
- * @param {string} quantity "mean", "loss" or a task's index
+ * @param {string} quantity "mean", "accuracy", "loss" or a task's index
  */
 function curveOf(row, quantity) {
   const series = data.series[row];

@@ -1,0 +1,145 @@
+r"""The Gauss–Newton matrix of a task's loss, as a whole or in parts: how much each parameter matters to it."""
+
+__all__ = ["PIECE", "Curvature", "Kind", "curvature_of", "places_of", "rows", "shared"]
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from continual.models import StackedModel, jacobian, trainable
+from continual.strategies.layout import Layout, splines
+from tasks.losses import Loss
+
+Kind = Literal["diagonal", "knot", "layer", "full"]
+
+PIECE = 2**22
+"""Numbers of a Jacobian that are held at a time: 32 MiB in float64."""
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """A symmetric matrix (M, P, P), of which only a diagonal (M, P) is held, or blocks: places (K,), and (M, K, K)."""
+
+    diagonal: Tensor | None = None
+    blocks: Sequence[tuple[Tensor, Tensor]] = ()
+
+    def scaled(self, factor: float) -> "Curvature":
+        """The matrix times a number."""
+        if factor == 1.0:
+            return self
+        diagonal = None if self.diagonal is None else self.diagonal * factor
+        return Curvature(diagonal, [(places, block * factor) for places, block in self.blocks])
+
+    def plus(self, other: "Curvature") -> "Curvature":
+        """The sum with another that holds the same places, whose memory becomes this one's."""
+        if self.diagonal is not None and other.diagonal is not None:
+            return Curvature(other.diagonal.add_(self.diagonal))
+        pairs = zip(self.blocks, other.blocks, strict=True)
+        return Curvature(blocks=[(places, theirs.add_(ours)) for (_, ours), (places, theirs) in pairs])
+
+    def times(self, x: Tensor) -> Tensor:
+        """The matrix times vectors (M, P)."""
+        if self.diagonal is not None:
+            return self.diagonal * x
+        result = torch.zeros_like(x)
+        for places, block in self.blocks:
+            result[:, places] = (block @ x[:, places].unsqueeze(2)).squeeze(2)
+        return result
+
+    def moved(self, columns: Tensor, layout: Layout) -> "Curvature":
+        """In a layout with more columns, of which these are the old ones: zero on all others."""
+        if self.diagonal is not None:
+            grown = self.diagonal.new_zeros(len(self.diagonal), layout.count)
+            grown[:, columns] = self.diagonal
+            return Curvature(grown)
+        blocks = []
+        kind: Kind = "layer" if len(self.blocks) > 1 else "full"  # of a single layer they are the same
+        for (places, block), into in zip(self.blocks, places_of(kind, layout, columns.device) or (), strict=True):
+            inside = torch.searchsorted(into, columns[places])
+            zeros = block.new_zeros(len(block), len(into), len(into))
+            zeros[:, inside.unsqueeze(1), inside] = block
+            blocks.append((into, zeros))
+        return Curvature(blocks=blocks)
+
+
+def places_of(kind: Kind, layout: Layout, device: torch.device | None = None) -> list[Tensor] | None:
+    """The columns of the blocks that are held; None where it is a diagonal."""
+    if kind in ("diagonal", "knot"):
+        return None
+    blocks = layout.layers() if kind == "layer" else [torch.arange(layout.count)]
+    return [each.to(device) for each in blocks]
+
+
+def rows(model: StackedModel, loss: Loss, inputs: Tensor, targets: Tensor) -> Iterator[Tensor]:
+    r"""Rows \(S_b^T J_b\) of all samples b, in pieces (M, r, P): the sum of their squares is \(\sum_b J_b^T F_b J_b\).
+
+    Args:
+        model: M members.
+        loss: says what the Fisher information \(F = S S^T\) of a sample's predictions is.
+        inputs: (M, N, I).
+        targets: (M, N, O), of which only the mask is asked.
+    """
+    numbers = sum(parameter.numel() for parameter in trainable(model)) * targets.shape[2]
+    size = max(1, PIECE // max(1, numbers))
+    for x, y in zip(inputs.split(size, dim=1), targets.split(size, dim=1), strict=True):
+        predictions, slopes = jacobian(model, x)
+        if not loss.least_squares:
+            slopes = torch.einsum("mboc,mbop->mbcp", loss.fisher_root(predictions, y), slopes)
+        yield slopes.flatten(1, 2)
+
+
+@torch.no_grad()
+def curvature_of(
+    model: StackedModel, loss: Loss, inputs: Tensor, targets: Tensor, places: Sequence[Tensor] | None
+) -> Curvature:
+    r"""The Gauss–Newton matrix \(H = w \sum_b J_b^T F_b J_b\) of the loss of each member, see `tasks.losses`.
+
+    Exact: J sample by sample, and F over all targets that the predictions deem possible, not those of the data. Of a
+    mean squared error it is \(\frac2n J^T J\), whatever the errors are.
+
+    Args:
+        model: M members.
+        loss: of the task.
+        inputs: (M, N, I).
+        targets: (M, N, O).
+        places: columns (K,) of each block that is wanted; None for the diagonal.
+    """
+    weight = loss.fisher_weight(targets)
+    count = sum(parameter[0].numel() for parameter in trainable(model))
+    if places is None:
+        total = torch.zeros(model.members, count, dtype=torch.float64, device=inputs.device)
+        for piece in rows(model, loss, inputs, targets):
+            total += piece.square().sum(dim=1)
+        return Curvature((total * weight.double().unsqueeze(1)).to(inputs.dtype))
+    blocks = [(own, inputs.new_zeros(model.members, len(own), len(own))) for own in places]
+    for piece in rows(model, loss, inputs, targets):
+        for own, block in blocks:
+            part = piece if len(own) == count else piece[:, :, own]
+            block.baddbmm_(part.mT, part)
+    for _, block in blocks:
+        block.mul_(weight[:, None, None])
+    return Curvature(blocks=blocks)
+
+
+def shared(importance: Tensor, model: StackedModel, layout: Layout) -> Tensor:
+    """Diagonal importances (M, P), those of spline coefficients shared by the intervals that they act on.
+
+    The importance of an interval is the mean over the K - G + 1 coefficients of an edge that act on it, a coefficient's
+    then the mean over its intervals. Base functions and scales keep their own.
+    """
+    result, columns = importance.clone(), layout.columns()
+    for name, knots in splines(model):
+        if name not in columns:
+            continue
+        shape = layout.shapes[name]
+        alive = knots.shape[-1] - shape[1]  # k + 1 coefficients act on an interval, G intervals there are
+        own = importance[:, columns[name]].view(-1, *shape)
+        intervals = own.unfold(2, alive, 1).mean(dim=-1)  # (M, I, G, O)
+        padded = torch.nn.functional.pad(intervals, (0, 0, alive - 1, alive - 1))
+        inside = torch.nn.functional.pad(torch.ones_like(intervals), (0, 0, alive - 1, alive - 1))
+        spread = padded.unfold(2, alive, 1).sum(dim=-1) / inside.unfold(2, alive, 1).sum(dim=-1)
+        result[:, columns[name]] = spread.flatten(1)
+    return result
