@@ -22,6 +22,7 @@ __all__ = [
     "scaling",
     "sweep",
     "task_curves",
+    "tasks",
 ]
 
 from continual.figures.comparison import comparison
@@ -44,3 +45,4 @@ from continual.figures.runtime import runtime
 from continual.figures.scaling import scaling
 from continual.figures.summary import run_summary
 from continual.figures.sweep import sweep
+from continual.figures.tasks import tasks
