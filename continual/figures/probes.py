@@ -66,8 +66,8 @@ def probe_against_forgetting(
     notes = (
         "Points: means over seeds, of the probe at the boundaries of tasks; bars: 95 % intervals, cut at the edge. "
         "ρ: Spearman's rank correlation of the points, in brackets its 95 % interval by a bootstrap over models and "
-        "seeds. ∞: a seed's response falls to a half nowhere in the box, so the mean is infinite; these runs tie at the "
-        "highest rank."
+        "seeds. ∞: a seed's response falls to a half nowhere in the box, so the mean is infinite; these runs tie at "
+        "the highest rank."
     )
     scale = metric_scale(metric, [summarize(r.metrics[metric]).mean for r in shown])
     figure, panels = panel_sheet(len(probes), 3, SIZE, (0.62, 0.72), entries, notes, head=0.12)

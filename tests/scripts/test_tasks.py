@@ -46,6 +46,6 @@ def test_without_settings_every_curriculum_is_drawn(tmp_path, drawn, monkeypatch
 
 
 def test_a_mistake_is_one_line(tmp_path) -> None:
-    with pytest.raises(ConfigError, match="should be .diagonal., .line., .lattice. or .random., got .circle."):
+    with pytest.raises(ConfigError, match=r"should be .diagonal., .line., .lattice. or .random., got .circle."):
         draw_curricula(["curriculum.dimension=2", "curriculum.layout=circle", f"results={tmp_path}"])
     assert not list(tmp_path.iterdir())
