@@ -142,7 +142,7 @@ def _curves(figure: Figure, view: TaskView, left: float, top: float) -> None:
             axes.axvspan(float(values.min()), float(values.max()), color=colour, alpha=0.13, linewidth=0, gid="task")
             places.append(float(values.mean()))
         else:
-            places.append(float(x[np.abs(curve).argmax()]))
+            places.append(float(x[np.nan_to_num(np.abs(curve)).argmax()]))
         every = -(-len(values) // DOTS)
         axes.plot(values[::every], targets[::every], ".", color=colour, markersize=3, gid="samples")
     axes.set_xlim(low, high)
@@ -218,7 +218,8 @@ def _outlines(view: TaskView) -> Any:
 def _norm(view: TaskView) -> Normalize:
     """One scale for all maps of a curriculum."""
     values = view.targets if view.maps is None else view.maps
-    return Normalize(float(np.nanmin(values)), float(np.nanmax(values)))
+    known = values[np.isfinite(values)]
+    return Normalize(float(known.min()), float(known.max())) if len(known) else Normalize(0.0, 1.0)
 
 
 def _map(axes: Axes, view: TaskView, place: int, norm: Normalize) -> None:

@@ -65,14 +65,15 @@ def tasks_seen(curriculum: Curriculum) -> dict[str, NDArray[Any]]:
         kept["outlines"] = np.stack([_outlines(_plain(task.train_inputs[0])[:, columns]) for task in some])
     if curriculum.target is not None:
         maps = [
-            curriculum.target(int(index), _looked_at(task, box))[:, 0].numpy()
+            _plain(curriculum.target(int(index), _looked_at(task, box)))[:, 0].numpy()
             for index, task in zip(shown, some, strict=True)
         ]
         same = features <= 2 and all(np.array_equal(each, maps[0]) for each in maps)
         kept["maps"] = np.stack(maps[:1] if same else maps)
         if features > 1:
             kept["maps"] = kept["maps"].reshape(-1, SIDE, SIDE)
-    return {name: each if each.dtype.kind == "i" else each.astype(np.float32) for name, each in kept.items()}
+    with np.errstate(over="ignore"):  # a target may have poles in the box
+        return {name: each if each.dtype.kind == "i" else each.astype(np.float32) for name, each in kept.items()}
 
 
 def _plain(values: Tensor) -> Tensor:

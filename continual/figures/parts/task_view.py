@@ -39,7 +39,8 @@ class TaskView:
         """From the arrays of `continual.run.tasks_seen`."""
 
         def numbers(key: str) -> Array:
-            return np.asarray(arrays[key], dtype=np.float64)
+            values = np.asarray(arrays[key], dtype=np.float64)
+            return np.where(np.isfinite(values), values, np.nan)
 
         return cls(
             name,
@@ -76,6 +77,6 @@ class TaskView:
         pairs = [(getattr(self, key), getattr(other, key)) for key in ("box", "inputs", "outlines", "maps")]
         return all(
             (a is None) == (b is None)
-            and (a is None or (a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-4)))
+            and (a is None or (a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-4, equal_nan=True)))
             for a, b in pairs
         )

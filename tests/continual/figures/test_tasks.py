@@ -1,5 +1,6 @@
 """Pictures of tasks: what of a curriculum is kept, that it is right, and that every curriculum is drawn from it."""
 
+from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
 
@@ -131,3 +132,12 @@ def test_many_curricula_are_cut_short_with_a_word() -> None:
     figure = draw_tasks([view_of("one input")] * 20)
     assert len(figure.axes) == 16
     assert any("The first 16 of 20 curricula" in text.get_text() for text in figure.texts)
+
+
+def test_a_target_with_a_pole_is_drawn_but_there() -> None:
+    for name in ("one input", "two inputs"):
+        curriculum = replace(made(name), target=lambda index, x: 1.0 / x[:, :1].round(decimals=1))
+        kept = tasks_seen(curriculum)
+        assert np.isinf(kept["maps"]).any()
+        figure = draw_tasks([TaskView.made_of("pole", [task.name for task in curriculum.tasks], kept)])
+        assert_no_word_is_cut_off(figure)
