@@ -1,6 +1,6 @@
 """What is drawn from records: what an experiment ends with, one page over all, any two settings of any runs."""
 
-__all__ = ["draw", "draw_overview", "draw_plot"]
+__all__ = ["draw", "draw_overview", "draw_plot", "draw_probes"]
 
 import sys
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from continual.figures import save, sweep
+from continual.figures import probe_figures, save, sweep
 from continual.figures.parts.style import palettes
 from continual.records.listing import read_list
-from continual.records.record import is_done
+from continual.records.record import Record, is_done
 from continual.records.store import StoredRun, find_runs, flat
 from continual.reports.page import PageRun, write_overview, write_page
 from continual.reports.structure import write_structures
@@ -45,6 +45,10 @@ def draw(config: DictConfig, folder: Path) -> None:
         for name, node in report["figures"].items()
         if node is not None
     }
+    named = {str(node["_target_"]).rpartition(".")[2] for node in report["figures"].values() if node is not None}
+    for name, picture in probe_figures(records).items():
+        if name not in report["figures"] and picture.__name__ not in named:
+            figures[name] = save(picture(records), folder, name)
     tables = write_tables(records, folder)
     structure = write_structures(records, folder)
     more = {
@@ -73,6 +77,11 @@ def draw(config: DictConfig, folder: Path) -> None:
     others = [*([structure] if structure else []), *(path for paths in more.values() for path in paths)]
     for path in [*pictures.values(), tables[0], *others, page]:
         print(path)
+
+
+def draw_probes(record: Record) -> list[Path]:
+    """Draws what a run's probes say into the run's own folder, and returns the pictures."""
+    return [save(picture([record]), record.folder, name)[0] for name, picture in probe_figures([record]).items()]
 
 
 def _unfinished(run: StoredRun) -> str:

@@ -22,12 +22,15 @@ class RankCorrelation(NamedTuple):
     high: float
     models: int
     """How many models it is of: those with a value of both."""
+    infinite: int = 0
+    """Of how many of them the first value's mean is infinite: they share the highest rank."""
 
 
 def probe_values(record: Record, name: str) -> Array:
     """What a probe says of each member of a run, (M,): the mean over the boundaries after the first task.
 
     Before the last of them, since what is seen there has nothing left to forget; the last where it is the only one.
+    NaN does not count; where one of the values is infinite, a response that never falls to a half, so is the mean.
 
     Args:
         record: a finished run.
@@ -80,7 +83,7 @@ def rank_correlation(
 
     Each draw takes models with replacement, and of each of them members with replacement, a member's two values
     together; then the means, then their ranks. It is of models as they were chosen: no interval makes a few of them
-    more than a few.
+    more than a few. An infinite value of one member makes the model's mean infinite, and all infinite means tie.
 
     Args:
         x: of each model the values of its members, (M,) each; NaN does not count.
@@ -103,7 +106,8 @@ def rank_correlation(
     kept = [each for each in kept if each.shape[1]]
     if not kept:
         return RankCorrelation(np.nan, np.nan, np.nan, 0)
-    rho = spearman(*np.array([each.mean(axis=1) for each in kept]).T)
+    middle = np.array([each.mean(axis=1) for each in kept])
+    rho = spearman(*middle.T)
     generator = np.random.default_rng(seed)
     means = []
     for each in kept:  # members of every model in every draw, whether the model is drawn or not
@@ -116,4 +120,4 @@ def rank_correlation(
     found = np.array([spearman(*table[:, i, place]) for i, place in enumerate(places)])
     found = found[np.isfinite(found)]
     low, high = np.quantile(found, [0.025, 0.975]) if len(found) else (np.nan, np.nan)
-    return RankCorrelation(rho, float(low), float(high), len(kept))
+    return RankCorrelation(rho, float(low), float(high), len(kept), int(np.isinf(middle[:, 0]).sum()))

@@ -23,6 +23,7 @@ from continual.records.files import replace_file
 from continual.records.record import Record, write_record
 from continual.records.versions import hardware, package_versions
 from continual.run.ready import Run
+from continual.run.tasks_seen import tasks_seen
 from continual.training.evaluation import baseline_rmse
 from continual.training.history import History
 from tasks import Curriculum
@@ -102,6 +103,7 @@ def finish(run: Run, history: History, checkpoint: Checkpoint) -> Record:
         "sessions": sessions,
     }
     curves = {**history.curves(), **_view(curriculum), **_portrait(run)}
+    curves |= {f"tasks/{name}": array for name, array in tasks_seen(curriculum).items()}
     curves |= {f"probe/{name}": array for name, array in probed.items()}
     return write_record(folder, fields, curves, ("model.pt", "config.yaml"))
 
