@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim import optimizer as _optimizer
 
+from continual.optimizers.eager import Eager
+
 _OTHERWISE = ("amsgrad", "maximize", "differentiable", "decoupled_weight_decay")
 
 # with hooks and profiling, which torch adds to a class when the first of its optimizers is made
@@ -17,7 +19,7 @@ if not getattr(_torch_step, "hooked", False):
     _torch_step = torch.optim.Optimizer.profile_hook_step(_torch_step)
 
 
-class Adam(torch.optim.Adam):
+class Adam(Eager, torch.optim.Adam):
     """`torch.optim.Adam(fused=True)` to the last bit, without the Python around its kernel.
 
     torch checks and sorts parameters and states in each step, which takes several times as long as the update of a
