@@ -78,11 +78,12 @@ def _attempt(config: DictConfig, *, wait: bool, number: int | None = None, began
     experiment = experiment_folder(config)
     folder: Path | None = None
     try:
-        entry = entry_of(plain(config), HydraConfig.get(), number or 0)
+        values = plain(config)
+        entry = entry_of(values, HydraConfig.get(), number or 0)
         if number is not None:
             add_entry(experiment, entry, os.environ.get(SWEEP))
         folder = experiment / entry.folder
-        ready = build_run(config)
+        ready = build_run(config, values)
         names = {listed.folder: listed.name for listed in read_list(experiment)}
         name = names.get(entry.folder) or ready.info.name  # by what varies in this sweep
         info = replace(ready.info, name=name, command=train_command(entry.overrides, sweep=False))
