@@ -86,14 +86,14 @@ class Extension:
     def begin(self, session: Session) -> None:
         """A session begins, of a training that is new or goes on; `load_state_dict` comes after that."""
 
-    def memory(self, training: "Training", members: int) -> int:
-        """Bytes that it will hold beside the model and its data, at most.
+    def memory(self, training: "Training", members: int) -> float:
+        """Bytes that it will hold beside the model and its data, about: for the forecast of a run.
 
         Args:
             training: see `check`.
             members: how many there will be.
         """
-        return 0
+        return 0.0
 
     def before_task(self, moment: Moment) -> None:
         """Before the first step of a task, and before `task_data`; the moment holds the task's own data."""

@@ -51,8 +51,9 @@ class Drift(Probe):
         super().check(training)
         self._parameters, self._activations = {}, []
 
-    def memory(self, model: StackedModel, curriculum: Curriculum, members: int) -> float:
+    def memory(self, training: Training, members: int) -> float:
         """See `Probe.memory`: parameters and activations of two boundaries."""
+        model, curriculum = training.model, training.curriculum
         tasks = len(curriculum)
         samples = sum(thinned_count(task.train_inputs, self.samples) for task in curriculum.tasks)
         sizes = list(model.describe()["layer_sizes"])[1:]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from continual.extension import Training
 from continual.models import StackedModel, trainable
 from continual.probes.kernel import columns_of, kernel_overlap, kernel_squares, squares_memory
 from continual.probes.probe import Probe, check_positive, thinned, thinned_count
@@ -36,8 +37,9 @@ class Interference(Probe):
         check_positive("interference", samples=samples)
         self.samples = samples
 
-    def memory(self, model: StackedModel, curriculum: Curriculum, members: int) -> float:
+    def memory(self, training: Training, members: int) -> float:
         """See `Probe.memory`: blocks of the kernel, and the gradients of all tasks."""
+        model, curriculum = training.model, training.curriculum
         tasks = len(curriculum)
         counts = [thinned_count(task.train_inputs, self.samples) for task in curriculum.tasks]
         kept = 8.0 * members * (tasks + 1) * 2 * (tasks**2 + 1)

@@ -61,14 +61,13 @@ class Probe(Extension):
         """Arrays that do not change along the training, by key: radii, say."""
         return {}
 
-    def memory(self, model: StackedModel, curriculum: Curriculum, members: int) -> float:
+    def memory(self, training: Training, members: int) -> float:
         """Bytes that the probe takes, about: what it keeps until the end, and what it holds while it measures.
 
         For the forecast of a run, which is refused where there is not as much; 0, the default, is nothing to mention.
 
         Args:
-            model: built for some members, one suffices.
-            curriculum: for as many.
+            training: built for some members, one suffices.
             members: M of the run.
         """
         return 0.0

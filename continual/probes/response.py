@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from continual.extension import Training
 from continual.models import StackedModel, jacobian
 from continual.probes.kernel import columns_of, piece_memory, pieces
 from continual.probes.probe import Probe, check_positive, thinned
@@ -81,8 +82,9 @@ class Response(Probe):
             "radii": np.concatenate([[0.0], np.geomspace(_FINEST * reach, reach, self.points - 1)]),
         }
 
-    def memory(self, model: StackedModel, curriculum: Curriculum, members: int) -> float:
+    def memory(self, training: Training, members: int) -> float:
         """See `Probe.memory`: the samples' Jacobian, once for each direction, and a piece of that around them."""
+        model, curriculum = training.model, training.curriculum
         tasks, features = len(curriculum), curriculum.in_features
         samples = min(self.samples, sum(task.train_inputs.shape[1] for task in curriculum.tasks))
         ways = max(len(unit_directions(kind, features, self.count)) for kind in self.directions)

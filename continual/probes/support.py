@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from continual.extension import Training
 from continual.models import StackedModel
 from continual.probes.interference import between_tasks
 from continual.probes.probe import Probe, check_positive, thinned, thinned_count
@@ -54,8 +55,9 @@ class Support(Probe):
             raise ValueError(f"probe.support.threshold must be at least 0, got {threshold}")
         self.samples, self.threshold = samples, threshold
 
-    def memory(self, model: StackedModel, curriculum: Curriculum, members: int) -> float:
+    def memory(self, training: Training, members: int) -> float:
         """See `Probe.memory`: the bases of all layers on the samples of a task, and how often each is alive."""
+        model, curriculum = training.model, training.curriculum
         tasks = len(curriculum)
         values = getattr(model, "basis_values", None)
         if values is None:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from continual.records.record import Record
 
@@ -70,10 +69,18 @@ def spearman(x: ArrayLike, y: ArrayLike) -> float:
     present = ~(np.isnan(a) | np.isnan(b))
     if present.sum() < 2:
         return float("nan")
-    ranks = [rankdata(each[present]) for each in (a, b)]
+    ranks = [_ranks(each[present]) for each in (a, b)]
     ranks = [each - each.mean() for each in ranks]
     scale = np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum())
     return float((ranks[0] * ranks[1]).sum() / scale) if scale > 0.0 else float("nan")
+
+
+def _ranks(values: Array) -> Array:
+    """Ranks from 1 on, equal values sharing the mean of theirs."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    shared: Array = (ends - (counts - 1) / 2.0)[places]
+    return shared
 
 
 def rank_correlation(

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from continual.extension import MakeOptimizer, Training
+from continual.models import jacobian
 from continual.optimizers import LBFGS, LevenbergMarquardt
-from continual.optimizers.least_squares import jacobian
 from continual.records.record import Record
 from continual.reports.numbers import format_value
 from continual.run.execution import execute

@@ -29,7 +29,6 @@ from continual.adaptations import Adaptation
 from continual.extension import Settings, Training, owner
 from continual.models import StackedModel, trainable
 from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
-from continual.probes import Probe
 from scripts.config.schema import ConfigError
 from tasks import Curriculum
 
@@ -234,9 +233,8 @@ def needs_of(
     optimizer: Optimizer,
     adaptations: Sequence[Adaptation],
     members: int,
-    probes: Sequence[Probe] = (),
 ) -> Needs:
-    """Memory and steps of a run: parameters and optimizer, data, a forward pass, evaluations, R, probes.
+    """Memory and steps of a run: parameters and optimizer, data, a forward pass, evaluations, R.
 
     Args:
         model: built for some members, one suffices.
@@ -245,7 +243,6 @@ def needs_of(
         optimizer: over the model's parameters.
         adaptations: some let the model grow.
         members: that the run will have.
-        probes: what they keep and hold counts.
     """
     built = model.members
     parameters = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters()) / built
@@ -262,14 +259,12 @@ def needs_of(
     if isinstance(optimizer, LevenbergMarquardt):
         batch = min(settings.batch_size or samples, samples) * curriculum.out_features
         trained += values * (values + batch) * 8
-    probed = sum(probe.memory(model, curriculum, members) for probe in probes)
-    memory = members * (trained + 2 * data + passed + numbers + _A_MEMBER) + probed
+    memory = members * (trained + 2 * data + passed + numbers + _A_MEMBER)
     parts = {
         f"{shown_bytes(trained)} a seed for parameters and optimizer": trained,
         f"{shown_bytes(2 * data)} a seed for data": 2 * data,
         f"{shown_bytes(passed)} a seed for a forward pass": passed,
         f"{evaluations} evaluations of {tasks} tasks": numbers,
-        f"{shown_bytes(probed / members)} a seed for probes": probed / members,
     }
     largest = max(parts, key=lambda name: parts[name])
     return Needs(tasks * settings.steps, evaluations, memory, f"{members} seeds, most of it {largest}")

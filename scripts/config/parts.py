@@ -16,7 +16,6 @@ from hydra.utils import instantiate
 from continual.extension import Settings, Training
 from continual.models import StackedModel, trainable
 from continual.optimizers.making import check_members, make_optimizer
-from continual.probes import Probe
 from continual.stopping import Limits
 from continual.strategies import FineTune
 from continual.trackers.tracker import Tracker
@@ -129,9 +128,7 @@ def _built(values: dict[str, Any], members: int | None) -> Parts:
     make = _partial(values["optimizer"])
     optimizer = make_optimizer(make, model)
     check_members(make)
-    probes = [instantiate(node) for node in values.get("probe", {}).values() if node]
-    looking = [probe for probe in probes if isinstance(probe, Probe)]
-    needs = needs_of(model, curriculum, settings, optimizer, adaptations, members or len(seeds), looking)
+    needs = needs_of(model, curriculum, settings, optimizer, adaptations, members or len(seeds))
     needs.check()
     switch_at = getattr(optimizer, "switch_at", 0)
     if switch_at >= settings.steps:
@@ -149,7 +146,7 @@ def _built(values: dict[str, Any], members: int | None) -> Parts:
         generators_from(seeds, "batches"),
         adaptations,
         penalty,
-        probes,
+        [instantiate(node) for node in values.get("probe", {}).values() if node],
     )
     training.check()
     needs = needs.with_extensions(training, members or len(seeds))

@@ -12,7 +12,9 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from continual.metrics import METRICS, find_metric, summarize
 from continual.records.record import Record
 from continual.trackers.marker import tracking_ended
 from continual.trackers.tracker import Clocked, RunInfo, Tracker
+from continual.trackers.wandb_content import tables
 from continual.trackers.wandb_folder import unsent
 from continual.trackers.wandb_tracker import WandbTracker
 
@@ -830,3 +833,18 @@ def test_clock_counts_the_tracker_alone(tmp_path: Path, monkeypatch: pytest.Monk
     now[0] += 100.0
     tracker.finish(record(tmp_path), {})
     assert tracker.seconds == 5.0
+
+
+def test_tables_are_those_of_wandb_without_a_look_at_every_row() -> None:
+    import wandb
+
+    rows = [["a", 1, 2.5, None, None], ["b", 2, None, 0.5, None], ["c", 3, 4.0, 1.5, None]]
+    columns = ["name", "count", "value", "late", "never"]
+    bound: Any = SimpleNamespace(step=0)
+    wanted = wandb.Table(columns=columns, data=rows)
+    with patch.object(wandb.Table, "bind_to_run"):
+        found = tables(bound, "table", columns, rows)["table"]
+        empty = tables(bound, "table", columns, [])["table"]
+    assert found.data == wanted.data
+    assert found._column_types.to_json() == wanted._column_types.to_json()
+    assert empty.data == []
