@@ -7,6 +7,7 @@ Curricula that are variants of each other are not as many independent ones.
 
 __all__ = ["RankTable", "critical_difference", "rank_table"]
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -44,7 +45,7 @@ def critical_difference(models: int, curricula: int, level: float = 0.05) -> flo
             "a critical difference needs two models, a curriculum and a level between 0 and 1, "
             f"got {models}, {curricula} and {level}"
         )
-    return _quantile(models, level) / np.sqrt(2.0) * float(np.sqrt(models * (models + 1) / (6.0 * curricula)))
+    return _quantile(models, level) / math.sqrt(2.0) * math.sqrt(models * (models + 1) / (6.0 * curricula))
 
 
 @dataclass(frozen=True)
