@@ -15,7 +15,7 @@ from continual.figures.parts.style import GREY, looks, message, styled
 from continual.metrics import find_metric
 from continual.records.record import Record
 from continual.reports.comparisons import crossed
-from continual.reports.undefined import undefined_notes
+from continual.reports.numbers import undefined_notes
 from continual.statistics import performance_profile, profile_band
 
 SIZE = (4.4, 2.3)
