@@ -1,4 +1,4 @@
-"""Numbers as tables, figures and pages show them: in few characters, only as exact as they are; why some are missing."""
+"""Numbers as tables, figures and pages show them: in few characters, only as exact as they are; why some are none."""
 
 __all__ = ["format_count", "format_interval", "format_value", "undefined_notes"]
 
