@@ -16,7 +16,7 @@ from continual.metrics import find_metric
 from continual.metrics.statistics import performance_profile, profile_band
 from continual.records.record import Record
 from continual.reports.comparisons import crossed
-from continual.reports.undefined import undefined_notes
+from continual.reports.numbers import undefined_notes
 
 SIZE = (4.4, 2.3)
 LEVELS = 401

@@ -15,9 +15,8 @@ from continual.metrics.statistics import ALL_ZERO, PairedDifference, PValue, hol
 from continual.records.files import replace_file
 from continual.records.record import Record
 from continual.reports.comparisons.crossed import Crossed, crossed
-from continual.reports.numbers import format_interval, format_value
+from continual.reports.numbers import format_interval, format_value, undefined_notes
 from continual.reports.tables import aligned_table, markdown_table, raw, write_csv
-from continual.reports.undefined import undefined_notes
 
 WHICH = ("final_rmse", "forgetting")
 Kind = Literal["sign_flip", "wilcoxon"]
