@@ -24,7 +24,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import configure_log
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from hydra_plugins.hydra_joblib_launcher.config import JobLibLauncherConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from continual.records.listing import Entry, begin_list, read_list
@@ -203,6 +204,13 @@ def is_local(config: DictConfig) -> bool:
     return str(config.hydra.launcher._target_).endswith("BasicLauncher") and set(config.hydra.callbacks) == {"report"}
 
 
+def _spread(config: DictConfig, jobs: int) -> None:
+    """Lets Hydra launch runs that only its sweeper or its callbacks know in so many processes."""
+    if jobs > 1 and str(config.hydra.launcher._target_).endswith("BasicLauncher"):
+        with read_write(config.hydra), open_dict(config.hydra):
+            config.hydra.launcher = OmegaConf.structured(JobLibLauncherConf(n_jobs=jobs))
+
+
 def begin_sweep(config: DictConfig) -> CheckedSweep:
     """Checks a sweep, lists its runs, and tells them which sweep they belong to.
 
@@ -225,6 +233,8 @@ def begin_sweep(config: DictConfig) -> CheckedSweep:
         for workers in found:
             workers.close(kill=True)
         raise
+    if not (checked.runs and is_local(config)):
+        _spread(config, checked.jobs)
     os.environ[SWEEP] = sweep_of(config)
     return checked._replace(workers=found[0] if found else None)
 
