@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from continual.extension import Moment, Session, Training
-from continual.models import StackedModel, trainable
+from continual.models import StackedModel
 from continual.strategies.memory.reservoir import pick
 from continual.strategies.strategy import Strategy
-from continual.strategies.vectors import check_shapes_stay, gradient_of, put_gradient, vector_bytes
+from continual.strategies.vectors import check_shapes_stay, gradient_of, put_gradient, slopes, vector_bytes
 
 
 def _without(vector: Tensor, basis: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class OGD(Strategy):
 
     def check(self, training: Training) -> None:
         """Refuses adaptations."""
-        check_shapes_stay(self, training)
+        check_shapes_stay(self, training, from_task=2)
 
     def begin(self, session: Session) -> None:
         """Nothing is stored yet, unless a state comes."""
@@ -95,18 +95,8 @@ class OGD(Strategy):
         """Stores the gradients of some samples' predictions."""
         if self.samples == 0:
             return
-        parameters = trainable(moment.model)
         inputs, targets = pick([moment.inputs, moment.targets], self.samples, self._generators)
-        found = []
-        for index in range(inputs.shape[1]):
-            predictions = moment.model(inputs[:, index : index + 1])[:, 0]
-            own = predictions.masked_fill(targets[:, index].isnan(), 0.0)
-            for output in own.sum(dim=0):  # members share no parameter: the gradients of their sum are those of each
-                grads = torch.autograd.grad(
-                    output, parameters, retain_graph=True, allow_unused=True, materialize_grads=True
-                )
-                found.append(torch.cat([each.flatten(1) for each in grads], dim=1))
-        vectors = torch.stack(found, dim=1)
+        vectors = torch.cat([found.flatten(1, 2) for _, found in slopes(moment.model, inputs, targets)], dim=1)
         self._basis = orthonormal(vectors, vectors[:, :0] if self._basis is None else self._basis)
 
     def state_dict(self) -> dict[str, Any]:

@@ -42,6 +42,8 @@ class Importance(Strategy):
     needs_boundaries = True
     vectors = 3
     """Numbers that are kept for each parameter, at most: importance, twice for the quadratic, and anchor."""
+    from_task = 2
+    """In which numbers are kept first."""
 
     def __init__(self, name: str, weight: float, reset_optimizer: bool = True) -> None:
         super().__init__(reset_optimizer)
@@ -49,8 +51,8 @@ class Importance(Strategy):
         self.name, self.weight = name, weight
 
     def check(self, training: Training) -> None:
-        """Refuses adaptations."""
-        check_shapes_stay(self, training)
+        """Refuses adaptations, but those of the first task alone where nothing is kept before its end."""
+        check_shapes_stay(self, training, self.from_task)
 
     def begin(self, session: Session) -> None:
         """Nothing is held yet, unless a state comes."""

@@ -50,7 +50,7 @@ class L2(Strategy):
     def check(self, training: Training) -> None:
         """Refuses adaptations, unless all is pulled to zero."""
         if self.towards != "zero":
-            check_shapes_stay(self, training)
+            check_shapes_stay(self, training, from_task=2 if self.towards == "last" else 1)
 
     def begin(self, session: Session) -> None:
         """Keeps the initial values, unless a state comes."""

@@ -9,29 +9,23 @@ import torch
 from torch import Tensor
 
 from continual.extension import Moment, Session
-from continual.models import StackedModel, trainable
+from continual.models import StackedModel
 from continual.strategies.memory.reservoir import pick
 from continual.strategies.regularisation.importance import Importance
+from continual.strategies.vectors import slopes
 
 
 def sensitivity(model: StackedModel, inputs: Tensor, targets: Tensor) -> Tensor:
-    r"""The mean over samples of \(|\partial \|f(x)\|^2 / \partial \theta|\), (M, P).
+    r"""The mean over samples of \(|\partial \|f(x)\|^2 / \partial \theta| = |2 J^T f|\), (M, P).
 
     Args:
         model: M members.
         inputs: (M, B, I).
         targets: (M, B, O), of which only those that are NaN matter: their columns take no part.
     """
-    parameters, total = trainable(model), None
-    for index in range(inputs.shape[1]):
-        predictions = model(inputs[:, index : index + 1])[:, 0]
-        # members share no parameter: the gradients of their sum are those of each
-        size = predictions.masked_fill(targets[:, index].isnan(), 0.0).square().sum()
-        grads = torch.autograd.grad(size, parameters, allow_unused=True, materialize_grads=True)
-        found = torch.cat([each.flatten(1).abs() for each in grads], dim=1)
-        total = found if total is None else total.add_(found)
-    assert total is not None
-    return total / inputs.shape[1]
+    pieces = slopes(model, inputs, targets)
+    sums = [(found * predictions.unsqueeze(3)).sum(dim=2).abs().sum(dim=1) for predictions, found in pieces]
+    return torch.stack(sums).sum(dim=0) * (2.0 / inputs.shape[1])
 
 
 class MAS(Importance):
@@ -50,7 +44,7 @@ class MAS(Importance):
 
     Args:
         weight: λ; 0 is fine-tuning.
-        samples: of each task on which Ω is computed; None for all. Each takes a pass forward and back.
+        samples: of each task on which Ω is computed; None for all. The Jacobian is computed there.
         reset_optimizer: see `Strategy`.
 
     Raises:

@@ -40,6 +40,7 @@ class SI(Importance):
     """
 
     one_gradient = True
+    from_task = 1
     vectors = 9
 
     def __init__(self, weight: float = 0.1, damping: float = 0.1, reset_optimizer: bool = True) -> None:

@@ -4,7 +4,7 @@ import functools
 
 import pytest
 
-from continual.adaptations import DomainExtension
+from continual.adaptations import DomainExtension, GridUpdate
 from continual.extension import hooks
 from continual.models import trainable
 from continual.optimizers import LBFGS, Adam, LevenbergMarquardt, Staged
@@ -117,6 +117,14 @@ def test_what_can_not_go_together(name, options, message) -> None:
 def test_what_strategies_can_not_do_together(strategies, message) -> None:
     with pytest.raises(ValueError, match=message):
         train(training(strategies, data="stream" if "ShrinkPerturb" in message else "peaks"))
+
+
+@pytest.mark.parametrize("name", ["ogd", "mas", "l2 last", "lwf", "replay"])
+def test_what_changes_in_the_first_task_alone_does_no_harm(name) -> None:
+    update = GridUpdate(every=2, until=4, tasks=[1])
+    assert train(training(STRATEGIES[name](), kind="kan", adaptations=[update])).alive.all()
+    with pytest.raises(ValueError, match="SI keeps numbers for each parameter, and GridUpdate"):
+        train(training(SI(), kind="kan", adaptations=[update]))
 
 
 @pytest.mark.parametrize("make", [LINE_SEARCH, LevenbergMarquardt])
