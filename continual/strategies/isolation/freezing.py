@@ -2,7 +2,7 @@
 
 __all__ = ["Freezing", "predict_with", "weight_columns", "without_adaptations"]
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
