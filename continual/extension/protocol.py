@@ -35,6 +35,8 @@ they are, the optimizer begins anew, whatever was asked.
 
 A curriculum that is a stream is one long task to all of them: `before_task` comes before its first step, `after_task`
 after its last, and nobody may choose what it trains on. Only evaluations tell where its stretches end.
+
+In one file: the protocol, which is read as a whole.
 """
 
 __all__ = ["Extension", "hooks", "owner"]

@@ -10,6 +10,7 @@ examples:
   python -m scripts.benchmark                                   the whole table, a quarter of an hour
   python -m scripts.benchmark --quick                           a first look, under a minute
   python -m scripts.benchmark --case 2,5,1:5:1000 --members 1 32 --threads 2
+  python -m scripts.benchmark --strategy ewc --case 2,16,16,1:50:1024 --members 10
   python -m scripts.benchmark --device cuda --batch 65536 --members 1 32
   python -m scripts.benchmark --overhead 20                     a sweep's start, checks, records, figures; minutes
   python -m scripts.benchmark --peer pykan=/venvs/pykan/bin/python --peer efficient-kan=python3:/src/efficient-kan/src
@@ -36,6 +37,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--grids", type=int, nargs="*", default=[5, 10, 20, 50, 100, 200], help="grid sizes of the figure"
+    )
+    parser.add_argument(
+        "--strategy", nargs="+", default=[], metavar="NAME", help="steps under these strategies, and nothing else"
     )
     parser.add_argument("--memory", action="append", metavar="SIZES:GRID:BATCH", help="peak memory of these cases")
     parser.add_argument(
