@@ -13,7 +13,7 @@ from continual.figures.parts.cells import draw_cells, draw_scale
 from continual.figures.parts.panels import Grid, note_lines
 from continual.figures.parts.scales import metric_scale
 from continual.figures.parts.style import escape, message, panel, sheet, styled, write_notes
-from continual.metrics import METRICS, Summary, summarize
+from continual.metrics import Summary, metric_names, summarize
 from continual.records.record import Record
 from continual.reports.wrapping import wrap_name
 
@@ -40,8 +40,7 @@ def heat_map(
     Raises:
         ValueError: a metric that does not exist.
     """
-    if metric not in METRICS:
-        raise ValueError(f"no such metric: {metric}; there are {', '.join(METRICS)}")
+    metric_names([metric])
     down, across = SweepAxis.of(rows, records), SweepAxis.of(columns, records)
     if not down.present or not across.present:
         return message(f"Nothing to draw: no run has both {down.title} and {across.title}.")
@@ -55,7 +54,7 @@ def heat_map(
     grid = Grid(LEFT, TOP, widths, [HIGH * len(down.present)], (GAP, GAP))
     total = grid.right + 1.05
     lines = note_lines(NOTES, total)
-    figure = sheet(total, grid.bottom + 0.2 + 0.12 * len(lines))
+    figure = sheet(total, max(grid.bottom + 0.2, 3.0) + 0.12 * len(lines))  # the scale's label needs room
     for index, (value, table) in enumerate(cells.items()):
         axes = grid.panel(figure, 0, index)
         partial = [[0 < cell.defined < cell.members for cell in row] for row in table]

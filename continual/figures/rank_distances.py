@@ -25,6 +25,7 @@ def critical_difference(
     what: str = "name",
     over: Sequence[str] = (),
     level: float = 0.05,
+    leave_out: Sequence[str] = (),
 ) -> Figure:
     """Models by their mean rank, the best on top.
 
@@ -37,6 +38,7 @@ def critical_difference(
         what: what is ranked: an axis of the sweep, or `name`.
         over: axes whose values together are a curriculum; none: the seeds of one.
         level: of the critical difference.
+        leave_out: values of `what` that are not ranked.
 
     Raises:
         ValueError: a metric that does not exist.
@@ -45,7 +47,7 @@ def critical_difference(
         return message("Nothing to draw: there are no runs.")
     metric_names([metric])
     try:
-        table = crossed(records, what, over)
+        table = crossed(records, what, over, leave_out)
         found = ranks(table, metric, level)
     except ValueError as error:
         return message(f"Nothing to draw: {error}.")

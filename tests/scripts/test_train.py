@@ -29,6 +29,8 @@ STAGES = [
 ]
 MLPS = ["++values.mlp_steps=2", "++values.mlp_lm_steps=2", "++values.fair_steps=2", "++values.adam_steps=1"]
 
+FEW = ["curriculum.points_per_task=20", "curriculum.test_points=20"]
+
 SHORTER = {
     "interpretable": [
         "training.steps=5",
@@ -52,6 +54,8 @@ SHORTER = {
     ],
     "pykan_227": ["curriculum.size=10", "curriculum.test_points=20", "tune.keys={optimizer.lr:[0.1]}"],
     "overlap": ["sweep.grid_size=5", "sweep.overlap=0.5,2.0"],
+    "strategies": [*FEW, "tune.keys=null", "values.models=[kan_2]", "values.curricula=[peaks_1]"],
+    "rescue": [*FEW, "values.models=[mlp]", "values.curricula=[peaks_1]", "sweep.step=0,3"],
 }
 """What else an experiment needs to do all that it does in a few steps."""
 
@@ -122,6 +126,8 @@ def test_one_run_leaves_everything_behind(tmp_path) -> None:
         ("locality", 10, ["figure", "probes"]),
         ("pykan_227", 12, ["figure", "matrices", "probes", "responses", "interference", "support", "tasks"]),
         ("overlap", 8, ["figure"]),
+        ("strategies", 23, ["figure", "retention"]),
+        ("rescue", 4, ["figure", "weights"]),
         ("runtime", 15, ["figure"]),  # of 19: with the short form's seeds the one and the ten are the same run
     ],
 )

@@ -68,7 +68,9 @@ def known_axes(records: Sequence[Record], axes: Sequence[str]) -> None:
             raise ValueError(f"no run has an axis {axis}; there are {', '.join(there) or 'none'}")
 
 
-def crossed(records: Sequence[Record], what: str = "name", over: Sequence[str] = ()) -> Crossed:
+def crossed(
+    records: Sequence[Record], what: str = "name", over: Sequence[str] = (), leave_out: Sequence[str] = ()
+) -> Crossed:
     """Finds what is compared, and on what.
 
     Args:
@@ -76,6 +78,7 @@ def crossed(records: Sequence[Record], what: str = "name", over: Sequence[str] =
         what: an axis of the sweep whose values are compared, `strategy` say; or `name` for the runs' names, without
             the place.
         over: axes whose values together are a place, of a run those that it has; none where all runs stand at one.
+        leave_out: what is not compared: of places where something is missing there are no ranks.
 
     Raises:
         ValueError: no run has the axis `what`, or two runs of one name stand at one place.
@@ -87,6 +90,8 @@ def crossed(records: Sequence[Record], what: str = "name", over: Sequence[str] =
         called = model_of(record) if over else record.name
         name = called if what == "name" else str(record.sweep.get(what, "none"))
         place = ", ".join(f"{axis} {record.sweep[axis]}" for axis in over if axis in record.sweep)
+        if name in leave_out:
+            continue
         if (place, name) in runs:
             raise ValueError(
                 f"{runs[place, name].name} and {record.name} are both {name}{f' at {place}' if place else ''}; "

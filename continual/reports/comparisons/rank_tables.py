@@ -106,6 +106,7 @@ def write_ranks(
     what: str = "name",
     over: Sequence[str] = (),
     level: float = 0.05,
+    leave_out: Sequence[str] = (),
     name: str = "ranks",
 ) -> list[Path]:
     """Writes a table of mean ranks, as `NAME.md`, and the rank at every place as `NAME.csv`.
@@ -117,6 +118,7 @@ def write_ranks(
         what: what is ranked, see `crossed`.
         over: axes whose values together are a curriculum; none: seeds are ranked, of one curriculum.
         level: of the critical difference.
+        leave_out: values of `what` that are not ranked.
         name: of the files.
 
     Where there is nothing to rank, the files say so.
@@ -127,7 +129,7 @@ def write_ranks(
     metric_names([metric])
     rows: list[dict[str, Any]] = []
     try:
-        table = crossed(records, what, over)
+        table = crossed(records, what, over, leave_out)
         found = ranks(table, metric, level)
     except ValueError as error:  # of a part of the sweep there may be nothing to rank
         text = f"No ranks: {error}.\n"
