@@ -146,6 +146,22 @@ class KAN(EdgeNetwork):
             inputs = layer(inputs)
         return added
 
+    @torch.no_grad()
+    def divide(self, x: Tensor, width: float) -> int:
+        """Divides the intervals of all layers that their inputs lie in; see `KANLayer.divide`.
+
+        Returns:
+            Intervals added, over all layers.
+        """
+        added = 0
+
+        def change(layer: KANLayer, inputs: Tensor) -> None:
+            nonlocal added
+            added += layer.divide(inputs, width)
+
+        self._adapt(x, change)
+        return added
+
     def _adapt(self, x: Tensor, change: Callable[[KANLayer, Tensor], None]) -> Tensor:
         """Changes layer after layer, each on what the changed ones before it make of the samples."""
         before = self(x)

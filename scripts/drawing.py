@@ -1,19 +1,20 @@
 """What is drawn from records: what an experiment ends with, one page over all, any two settings of any runs."""
 
-__all__ = ["draw", "draw_overview", "draw_plot"]
+__all__ = ["draw", "draw_overview", "draw_plot", "draw_probes"]
 
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from continual.figures import save, sweep
+from continual.figures import probe_figures, save, sweep
 from continual.figures.parts.style import palettes
 from continual.records.listing import read_list
-from continual.records.record import is_done
+from continual.records.record import Record, is_done
 from continual.records.store import StoredRun, find_runs, flat
 from continual.reports.page import PageRun, write_overview, write_page
 from continual.reports.structure import write_structures
@@ -22,16 +23,18 @@ from continual.trackers.tracker import Clocked
 from scripts.command import train_command
 from scripts.runs.chosen import check_known, chosen_runs
 from scripts.runs.commands import command_of
+from scripts.workers import Workers
 
 
-def draw(config: DictConfig, folder: Path) -> None:
+def draw(config: DictConfig, folder: Path, workers: Workers | None = None) -> None:
     """Writes figures, tables and page of the experiment's last sweep, and prints the table.
 
     Args:
         config: the experiment's config, of which the nodes `report` and `tracker` are used.
         folder: results/<experiment>.
+        workers: processes that each draw some of the figures.
     """
-    runs = [StoredRun(folder / entry.folder, entry) for entry in read_list(folder)]
+    runs = _runs(folder)
     records = [run.record for run in runs if run.record is not None]
     for run in runs:
         if run.record is None:
@@ -40,11 +43,12 @@ def draw(config: DictConfig, folder: Path) -> None:
         sys.exit(f"{folder} holds no finished run yet")
     report = OmegaConf.to_container(config.report, resolve=True)
     assert isinstance(report, dict)
-    figures = {
-        name: save(instantiate({**node, "_partial_": True})(records), folder, name)
-        for name, node in report["figures"].items()
-        if node is not None
-    }
+    wanted = {name: node for name, node in report["figures"].items() if node is not None}
+    named = {str(node["_target_"]).rpartition(".")[2] for node in wanted.values()}
+    for name, picture in probe_figures(records).items():
+        if name not in report["figures"] and picture.__name__ not in named:
+            wanted[name] = {"_target_": f"{picture.__module__}.{picture.__name__}"}
+    begun = None if workers is None else workers.begin(_draw_one, [(folder, *each) for each in wanted.items()])
     tables = write_tables(records, folder)
     structure = write_structures(records, folder)
     more = {
@@ -52,6 +56,8 @@ def draw(config: DictConfig, folder: Path) -> None:
         for name, node in report["tables"].items()
         if node is not None
     }
+    drawn = [_draw(records, folder, *each) for each in wanted.items()] if begun is None else [f.result() for f in begun]
+    figures = dict(zip(wanted, drawn, strict=True))
     title = report["title"] or f"{folder.name}: {len(records)} runs"
     command = train_command(OmegaConf.select(config, "hydra.overrides.task") or [], sweep=True)
     page = write_page(
@@ -73,6 +79,25 @@ def draw(config: DictConfig, folder: Path) -> None:
     others = [*([structure] if structure else []), *(path for paths in more.values() for path in paths)]
     for path in [*pictures.values(), tables[0], *others, page]:
         print(path)
+
+
+def draw_probes(record: Record) -> list[Path]:
+    """Draws what a run's probes say into the run's own folder, and returns the pictures."""
+    return [save(picture([record]), record.folder, name)[0] for name, picture in probe_figures([record]).items()]
+
+
+def _runs(folder: Path) -> list[StoredRun]:
+    return [StoredRun(folder / entry.folder, entry) for entry in read_list(folder)]
+
+
+def _draw(records: Sequence[Record], folder: Path, name: str, node: dict[str, Any]) -> list[Path]:
+    """Writes one of an experiment's figures, as its config names it."""
+    return save(instantiate({**node, "_partial_": True})(records), folder, name)
+
+
+def _draw_one(folder: Path, name: str, node: dict[str, Any]) -> list[Path]:
+    """The same by a process that has yet to read the records."""
+    return _draw([run.record for run in _runs(folder) if run.record is not None], folder, name, node)
 
 
 def _unfinished(run: StoredRun) -> str:

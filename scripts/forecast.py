@@ -1,6 +1,6 @@
 """What a sweep will take, said before its first run: runs, steps, memory, and the time by a step that was measured."""
 
-__all__ = ["Forecast", "shown_seconds"]
+__all__ = ["Forecast", "measured_seconds", "shown_seconds"]
 
 import time
 from collections.abc import Mapping
@@ -40,33 +40,34 @@ class Forecast:
 
     def __init__(self, runs: int) -> None:
         self.runs = runs
-        self._done = 0
-        self._steps: list[int] = []
-        self._seconds: list[float] = []
+        self._done: set[int] = set()
+        self._steps: dict[int, int] = {}
+        self._seconds: dict[int, float] = {}
         self._memory = self._looked = 0.0
 
-    def add_done(self) -> None:
-        """A run that has its record."""
-        self._done += 1
+    def add_done(self, number: int) -> None:
+        """A run that has its record, by its place in the sweep."""
+        self._done.add(number)
 
-    def add(self, values: Mapping[str, Any], needs: Needs) -> None:
+    def add(self, values: Mapping[str, Any], needs: Needs, number: int) -> None:
         """A run that is to be trained.
 
         Args:
             values: its config, known to be right.
             needs: what it takes.
+            number: its place in the sweep.
         """
-        self._steps.append(needs.steps * (1 + number_of_trials(values)))
+        self._steps[number] = needs.steps * (1 + number_of_trials(values))
         self._memory = max(self._memory, needs.memory)
         if self._looked < _LOOK:
             begin = time.perf_counter()
-            self._seconds.append(_seconds(dict(values)) * (1 + number_of_trials(values)))
+            self._seconds[number] = measured_seconds(values) * (1 + number_of_trials(values))
             self._looked += time.perf_counter() - begin
 
     @property
     def _share(self) -> float:
         """All runs over those that were looked at."""
-        return self.runs / max(self._done + len(self._steps), 1)
+        return self.runs / max(len(self._done) + len(self._steps), 1)
 
     @property
     def left(self) -> int:
@@ -76,8 +77,20 @@ class Forecast:
     @property
     def seconds(self) -> float:
         """What they take, one after the other."""
-        measured = sum(self._steps[: len(self._seconds)])
-        return sum(self._seconds) / measured * sum(self._steps) * self._share if measured else 0.0
+        return self._pace * sum(self._steps.values()) * self._share
+
+    @property
+    def _pace(self) -> float:
+        """Seconds of a step, over all that were measured."""
+        measured = sum(self._steps[number] for number in self._seconds)
+        return sum(self._seconds.values()) / measured if measured else 0.0
+
+    def expected(self) -> list[float]:
+        """Seconds of each run: as measured or by its steps, the mean where it was not looked at, 0 if it is done."""
+        pace = self._pace
+        known = {number: self._seconds.get(number, pace * steps) for number, steps in self._steps.items()}
+        other = sum(known.values()) / max(len(known), 1)
+        return [0.0 if number in self._done else known.get(number, other) for number in range(self.runs)]
 
     @property
     def memory(self) -> float:
@@ -95,14 +108,14 @@ class Forecast:
         done = f", {self.runs - self.left} of them done" if self.left < self.runs else ""
         at_a_time = f" with {jobs} runs at a time" if jobs > 1 else ""
         return (
-            f"{self.runs} runs{done}; to do: {round(sum(self._steps) * self._share)} steps, about "
+            f"{self.runs} runs{done}; to do: {round(sum(self._steps.values()) * self._share)} steps, about "
             f"{shown_seconds(self.seconds / jobs)}{at_a_time}, memory up to {shown_bytes(self._memory)} a run"
         )
 
 
-def _seconds(values: dict[str, Any]) -> float:
+def measured_seconds(values: Mapping[str, Any]) -> float:
     """Seconds of a whole run, about, for all of its seeds: a step and an evaluation are measured."""
-    parts = build_parts(values)
+    parts = build_parts(dict(values))
     task = parts.training.curriculum.tasks[0]
     size = parts.training.settings.batch_size
     inputs, targets = task.train_inputs[:, :size].contiguous(), task.train_targets[:, :size].contiguous()

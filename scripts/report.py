@@ -31,7 +31,7 @@ class Report(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Checks every run of the sweep once, so that a mistake in the last is not found hours later."""
         from scripts.clusters import Worker, is_cluster, is_shared, share  # slow to import: composed before
-        from scripts.sweeps import begin_sweep, sweep_of
+        from scripts.sweeps import begin_sweep, is_local, sweep_of, train_here
 
         try:
             checked = begin_sweep(config)
@@ -42,25 +42,35 @@ class Report(Callback):
         if is_cluster(config):
             os.environ.pop(PARENT, None)  # jobs go on without this process
             leave_to_workers("left to the jobs of the cluster; the same command waits for them")
-        elif not str(config.hydra.launcher._target_).endswith("BasicLauncher"):
+        elif not is_local(config):
             leave_to_workers("interrupted; the same command goes on where this one stopped")
-        if checked.runs and is_shared(config):
-            worker = Worker(sweep_of(config), checked.runs, checked.jobs if checked.left else 0, time.time())
-            try:
-                share(config, worker)
-            except Exception as error:
-                sys.exit(f"error: {explain(error, ()) or traceback.format_exc()}")
-            self.on_multirun_end(config)
-            sys.exit(0)
+        if not checked.runs or not (is_local(config) or is_shared(config)):
+            return  # Hydra's launcher takes run by run
+        try:
+            if is_local(config):
+                train_here(config, checked)
+            else:
+                jobs = checked.jobs if checked.left else 0
+                share(config, Worker(sweep_of(config), checked.runs, jobs, time.time()))
+        except Exception as error:
+            sys.exit(f"error: {explain(error, ()) or traceback.format_exc()}")
+        self.on_multirun_end(config, workers=checked.workers)
+        sys.exit(0)
 
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Waits for what other processes are at, then draws figures, table and page; status 1 if a run failed."""
+    def on_multirun_end(self, config: DictConfig, *, workers: Any = None, **kwargs: Any) -> None:
+        """Waits for what other processes are at, then draws figures, table and page; status 1 if a run failed.
+
+        Args:
+            config: of the sweep.
+            workers: its processes, if it has some, whom drawing is shared among and who are at their end then.
+            kwargs: what else Hydra says.
+        """
         from scripts.drawing import draw
         from scripts.sweeps import finish_sweep
 
         try:
             whole = finish_sweep(config)
-            draw(config, _folder(config))
+            draw(config, _folder(config), workers)
             if not whole:
                 sys.exit(1)
         except Exception as error:
@@ -69,6 +79,9 @@ class Report(Callback):
                 traceback.print_exc()
             again = f"python -m scripts.report {shlex.quote(str(_folder(config)))}"
             sys.exit(f"the runs are done, but the report failed{f' ({why})' if why else ''}; again: {again}")
+        finally:
+            if workers is not None:
+                workers.close()
 
 
 def _folder(config: DictConfig) -> Path:

@@ -13,11 +13,12 @@ from omegaconf import DictConfig
 from continual.reports.structure import outcome
 from continual.reports.tables import text_table
 from continual.run import save_summary
+from scripts.attempts import one_of_many, set_threads
 from scripts.command import train_command
 from scripts.config.run import build_run, train_run
+from scripts.drawing import draw_probes
 from scripts.effects import chosen_keys, without_effect
 from scripts.errors import answered
-from scripts.sweeps import one_of_many, set_threads
 
 
 def train_one(config: DictConfig) -> None:
@@ -36,4 +37,5 @@ def train_one(config: DictConfig) -> None:
         record = train_run(ready)
         became = outcome(record)
         parts = ["", text_table([record]), *([became, ""] if became else [""]), f"figure: {save_summary(record)}"]
+        parts += [f"figure: {path}" for path in draw_probes(record)]
         print("\n".join(parts))

@@ -1,25 +1,19 @@
 """Runs of a sweep: all checked before the first one starts, each kept from ending the others, and none left over."""
 
 __all__ = [
-    "SWEEP",
     "CheckedSweep",
     "begin_sweep",
     "check_sweep",
     "finish_sweep",
-    "one_of_many",
-    "set_threads",
+    "is_local",
     "sweep_of",
-    "train_listed",
+    "train_here",
 ]
 
 import math
 import os
-import sys
-import traceback
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,29 +21,29 @@ import torch
 from hydra import compose
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import configure_log
 from hydra.errors import HydraException
 from hydra_plugins.hydra_joblib_launcher.config import JobLibLauncherConf
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from continual.records.listing import Entry, add_entry, begin_list, read_list
+from continual.records.listing import Entry, begin_list, read_list
 from continual.records.lock import is_locked
 from continual.records.record import is_done
-from continual.records.states import note_failure, run_state
-from continual.run import BusyError
-from continual.stopping import Stopped, end_with_parent, is_orphan
-from scripts.command import train_command
+from continual.records.states import run_state
+from continual.stopping import leave_to_workers
+from scripts.attempts import SWEEP, set_threads, train_listed
 from scripts.config.composed import check_places, entry_of, experiment_folder, plain
+from scripts.config.loading import SweepLoader
 from scripts.config.needs import A_PROCESS, available_memory
 from scripts.config.parts import try_parts
-from scripts.config.run import build_run, train_run
-from scripts.config.schema import MOST_THREADS, ConfigError
+from scripts.config.schema import ConfigError
 from scripts.config.tuning import check_trials
 from scripts.effects import chosen_keys, without_effect
 from scripts.errors import explain
 from scripts.forecast import Forecast
+from scripts.workers import Workers
 
 _OF_THE_SWEEP = (
     "experiment_name",
@@ -64,9 +58,6 @@ _OF_THE_SWEEP = (
     "threads",
     "rerun",
 )
-
-SWEEP = "KAN_CONTINUAL_SWEEP"
-"""Environment variable that names the running sweep to those of its runs that other processes train."""
 
 MANY = 100
 """Runs from which not every combination is checked, but every value in one: a quarter of a second each adds up."""
@@ -101,12 +92,23 @@ class CheckedSweep(NamedTuple):
     """The command line of each run alone; none where a sweeper chooses its runs as it goes."""
     left: int
     """Runs that are to be trained."""
+    expected: list[float]
+    """Seconds that each of them takes, about."""
+    workers: Workers | None = None
+    """Processes that are to train them, which have begun to import what they need."""
 
 
-def check_sweep(config: DictConfig) -> CheckedSweep:
+def check_sweep(
+    config: DictConfig, meanwhile: Callable[[Forecast, dict[str, Any]], object] = lambda *_: None
+) -> CheckedSweep:
     """Composes each run and builds it, for one seed, of a basic sweep; other sweepers choose their runs as they go.
 
     Of `MANY` runs or more, only so many that every value of every axis has been in one.
+
+    Args:
+        config: of the sweep.
+        meanwhile: is told what is known so far, whenever a run that is to be trained has been looked at, and its
+            config.
 
     Raises:
         ConfigError: what is wrong with a run, and which one it is.
@@ -117,7 +119,9 @@ def check_sweep(config: DictConfig) -> CheckedSweep:
             "hydra.sweep.dir follows from the results' place: set results=… and experiment_name=… instead"
         )
     if not str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
-        return CheckedSweep([], [], config.jobs if isinstance(config.jobs, int) else 1, [], 0)
+        return CheckedSweep([], [], config.jobs if isinstance(config.jobs, int) else 1, [], 0, [])
+    hydra: Any = GlobalHydra.instance().hydra
+    hydra.config_loader = SweepLoader(hydra.config_loader)  # from now on
     swept = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # which glob() looks options up in
     overrides = parser.parse_overrides([*swept, *config.hydra.overrides.task])
@@ -150,9 +154,10 @@ def check_sweep(config: DictConfig) -> CheckedSweep:
             if number == 0:  # those after it differ in what the sweep is about
                 lines += without_effect(values, chosen_keys(config.hydra.overrides.task))
             if is_done(Path(str(config.hydra.sweep.dir)) / entries[-1].folder) and not values["rerun"]:
-                forecast.add_done()
+                forecast.add_done(number)
             else:
-                forecast.add(values, parts.needs)
+                forecast.add(values, parts.needs, number)
+                meanwhile(forecast, values)
         except (ConfigError, HydraException, OmegaConfBaseException) as error:
             which = ", ".join(part for part in job if part.partition("=")[0] in varied)
             message = explain(error, job) or str(error)
@@ -166,7 +171,7 @@ def check_sweep(config: DictConfig) -> CheckedSweep:
     ]
     at_a_time = _jobs(config, forecast)
     lines = [line for line in (*lines, forecast.sentence(at_a_time)) if line]
-    return CheckedSweep(entries, lines, at_a_time, [list(job) for job in jobs], forecast.left)
+    return CheckedSweep(entries, lines, at_a_time, [list(job) for job in jobs], forecast.left, forecast.expected())
 
 
 _WORTH = 20.0
@@ -194,24 +199,16 @@ def _jobs(config: DictConfig, forecast: Forecast) -> int:
     return max(min(cores // max(config.threads, 1), room, forecast.left), 1)
 
 
+def is_local(config: DictConfig) -> bool:
+    """Whether the runs are this process's or its children's, and nobody else's callbacks want to hear of each."""
+    return str(config.hydra.launcher._target_).endswith("BasicLauncher") and set(config.hydra.callbacks) == {"report"}
+
+
 def _spread(config: DictConfig, jobs: int) -> None:
-    """Lets Hydra launch the runs in so many processes, each of which imports everything once."""
+    """Lets Hydra launch runs that only its sweeper or its callbacks know in so many processes."""
     if jobs > 1 and str(config.hydra.launcher._target_).endswith("BasicLauncher"):
         with read_write(config.hydra), open_dict(config.hydra):
             config.hydra.launcher = OmegaConf.structured(JobLibLauncherConf(n_jobs=jobs))
-
-
-def set_threads(config: DictConfig) -> None:
-    """As many threads as the config says; what it may say is checked with the rest of it."""
-    wanted = config.get("threads")
-    number = wanted if isinstance(wanted, int) else 1
-    torch.set_num_threads(number if 0 < number <= MOST_THREADS else 1)
-
-
-def one_of_many(config: DictConfig, number: int) -> None:
-    """One run of a sweep; a run that another process is at is left to it: `finish_sweep` looks again."""
-    end_with_parent()
-    _attempt(config, wait=False, number=number)
 
 
 def begin_sweep(config: DictConfig) -> CheckedSweep:
@@ -220,11 +217,46 @@ def begin_sweep(config: DictConfig) -> CheckedSweep:
     Raises:
         ConfigError: see `check_sweep`.
     """
-    checked = check_sweep(config)
-    _spread(config, checked.jobs)
-    begin_list(experiment_folder(config), sweep_of(config), checked.entries)
+    found: list[Workers] = []
+
+    def meanwhile(forecast: Forecast, values: dict[str, Any]) -> None:
+        if not found and is_local(config) and (jobs := _jobs(config, forecast)) > 1:
+            found.append(Workers(jobs, config.threads, values))
+
+    try:
+        checked = check_sweep(config, meanwhile)
+        if found and found[0].count != checked.jobs:  # there are fewer runs left, or less memory, than it seemed
+            found.pop().close(kill=True)
+            found += [Workers(checked.jobs, config.threads)] if checked.jobs > 1 else []
+        begin_list(experiment_folder(config), sweep_of(config), checked.entries)
+    except BaseException:
+        for workers in found:
+            workers.close(kill=True)
+        raise
+    if not (checked.runs and is_local(config)):
+        _spread(config, checked.jobs)
     os.environ[SWEEP] = sweep_of(config)
-    return checked
+    return checked._replace(workers=found[0] if found else None)
+
+
+def train_here(config: DictConfig, checked: CheckedSweep) -> None:
+    """Trains the runs of a sweep in this process or its workers, as Hydra's launchers would, for less.
+
+    Those compose each run once more before the first one starts, and copy its config three times when it does.
+
+    Raises:
+        Exception: a worker was ended from outside.
+    """
+    experiment = experiment_folder(config)
+    experiment.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, experiment / "multirun.yaml")  # as Hydra's sweeper does
+    configure_log(config.hydra.job_logging, config.hydra.verbose)
+    if checked.workers is not None:
+        leave_to_workers("interrupted; the same command goes on where this one stopped")
+        checked.workers.train(config, dict(enumerate(checked.runs)), dict(enumerate(checked.expected)))
+        return
+    for number, overrides in enumerate(checked.runs):
+        train_listed(overrides, wait=False, number=number)
 
 
 def finish_sweep(config: DictConfig) -> bool:
@@ -241,63 +273,3 @@ def finish_sweep(config: DictConfig) -> bool:
             continue
         train_listed(entry.overrides, wait=True)
     return all(run_state(experiment / entry.folder) == "done" for entry in read_list(experiment))
-
-
-def train_listed(
-    overrides: Sequence[str], *, wait: bool, number: int | None = None, began: float | None = None
-) -> None:
-    """Trains a run that Hydra has not composed.
-
-    Args:
-        overrides: its command line alone.
-        wait: see `one_of_many`, which does not.
-        number: its place in the sweep, if that does not list it yet.
-        began: when the sweep did that wants it trained again, if it is not this process's.
-    """
-    before: Any = HydraConfig.instance().cfg
-    try:
-        alone = compose("train", overrides=list(overrides), return_hydra_config=True)
-        HydraConfig.instance().set_config(alone)
-        _attempt(alone, wait=wait, number=number, began=began)
-    finally:
-        HydraConfig.instance().cfg = before
-
-
-def _attempt(config: DictConfig, *, wait: bool, number: int | None = None, began: float | None = None) -> None:
-    """Builds and trains a run. Whatever it fails with is said in a line, kept in its folder, and ends no other run.
-
-    Args:
-        config: of the run.
-        wait: whether to wait for another process that has it.
-        number: its place in the sweep, whose list it is added to; None where the list has it.
-        began: see `train_listed`.
-    """
-    set_threads(config)
-    experiment = experiment_folder(config)
-    folder: Path | None = None
-    try:
-        entry = entry_of(plain(config), HydraConfig.get(), number or 0)
-        if number is not None:
-            add_entry(experiment, entry, os.environ.get(SWEEP))
-        folder = experiment / entry.folder
-        ready = build_run(config)
-        names = {listed.folder: listed.name for listed in read_list(experiment)}
-        name = names.get(entry.folder) or ready.info.name  # by what varies in this sweep
-        info = replace(ready.info, name=name, command=train_command(entry.overrides, sweep=False))
-        again = ready.again if began is None or ready.again is None else began
-        train_run(replace(ready, info=info, again=again), wait=wait)
-    except BusyError as error:
-        print(f"left for now: {error}", file=sys.stderr)
-    except Stopped as error:
-        if is_orphan():  # a worker whose parent is gone: nobody else will end it
-            os._exit(128 + error.number)
-        raise
-    except Exception as error:
-        why = explain(error, ())
-        if why is None:
-            traceback.print_exc()
-            why = f"{type(error).__name__}: {error}"
-        if folder is not None:
-            with suppress(OSError):  # the disk may be what failed
-                note_failure(folder, why)
-        print(f"failed: {' '.join(why.split())}", file=sys.stderr)

@@ -36,6 +36,9 @@ def main() -> None:
             print(show_help(overrides_of([a for a in sys.argv[1:] if a not in ("-h", "--help")])))
             return
         run()
+    except SystemExit as error:
+        if error.code:  # else a sweep is done, and Hydra need not take its runs
+            raise
     except KeyboardInterrupt as error:
         print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
         sys.exit(128 + getattr(error, "number", signal.SIGINT))

@@ -172,6 +172,8 @@ class Curriculum:
         stream: what a step trains on, drawn anew for each, where nothing tells one task from the next: tasks are then
             the stretches of one stream, their training data samples of it for pictures, and errors are measured where
             each ends.
+        target: what the first member's j-th task (from 0) says without noise anywhere, from j and inputs (P, I) to
+            (P, O), in float64 on the CPU; for pictures alone. None where nobody knows.
 
     Raises:
         ValueError: no tasks, or tasks of different members, features or losses.
@@ -184,6 +186,7 @@ class Curriculum:
     scaled_from: Sequence[tuple[float, float]] | None = None
     overlap: Tensor | None = None
     stream: Stream | None = None
+    target: Callable[[int, Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
         if not self.tasks:

@@ -82,7 +82,12 @@ def drift(
 
     name = f"window over {function}" if moves == "window" else "moving peak"
     return Curriculum(
-        name, [task(index) for index in range(snapshots)], moving.input_range, moving.view(), stream=stream
+        name,
+        [task(index) for index in range(snapshots)],
+        moving.input_range,
+        moving.view(),
+        stream=stream,
+        target=lambda index, x: moving.target(x, (index + 1) / snapshots),
     )
 
 

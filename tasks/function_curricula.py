@@ -107,7 +107,15 @@ def function_fit(
     if normalize:
         target = target.normalized()
     task = _task(target.formula, target.function, *box_of(target), points, test_points, noise, generators)
-    return Curriculum(f"{function} as a whole", [task], range_of(target), view_of(target), scaled_from)
+    whole = target.function
+    return Curriculum(
+        f"{function} as a whole",
+        [task],
+        range_of(target),
+        view_of(target),
+        scaled_from,
+        target=lambda index, x: whole(x),
+    )
 
 
 def toy_regions(
@@ -176,6 +184,7 @@ def toy_regions(
         range_of(target),
         view_of(target),
         overlap=shared.mean(dim=0) if regions > 1 else None,
+        target=lambda index, x: target.function(x),
     )
 
 
@@ -216,4 +225,9 @@ def toy_sequence(
         _task(target.formula, target.function, low, high, points_per_task, test_points, noise, generators)
         for target in chosen
     ]
-    return Curriculum("sequence of functions", arrange(tasks, orders), range_of(widest))
+    return Curriculum(
+        "sequence of functions",
+        arrange(tasks, orders),
+        range_of(widest),
+        target=lambda index, x: chosen[int(orders[0, index])].function(x),
+    )

@@ -126,6 +126,7 @@ def gaussian_peaks(
         (-largest, largest),
         _view(function, largest, peaks) if turn is None and len(places) == 1 else None,
         overlap=share_in_others(samples, places, reach) if peaks > 1 else None,
+        target=made.look,
     )
 
 
@@ -233,6 +234,13 @@ class _Making:
         """Inputs (M, N, d) of coordinates (M or 1, N, r)."""
         x = u if self.turn is None else u @ self.turn.transpose(1, 2)
         return x.expand(len(self.generators), -1, -1)
+
+    def look(self, index: int, x: Tensor) -> Tensor:
+        """See `Curriculum.target`: beside an embedding, the function is that of the nearest point in it."""
+        if self.turn is None:
+            return self.function(x[None])[0]
+        turn = self.turn[0]  # orthogonal columns of one length
+        return self.function((x @ turn / turn[:, 0].square().sum())[None])[0]
 
 
 def _name(center: Tensor, index: int, turn: Tensor | None) -> str:

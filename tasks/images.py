@@ -131,6 +131,7 @@ def image_bands(
         (-1.0, 1.0),
         View(seen, function(seen)),
         overlap=torch.stack(shared).mean(dim=0) if bands > 1 else None,
+        target=lambda index, x: function(x),
     )
 
 

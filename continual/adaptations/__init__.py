@@ -5,11 +5,21 @@ The optimizer begins anew after every change (unless told otherwise): its moment
 that are no longer there, or no longer mean the same.
 """
 
-__all__ = ["Adaptation", "Change", "DomainExtension", "GridSchedule", "GridUpdate", "Moment", "Once"]
+__all__ = [
+    "Adaptation",
+    "Change",
+    "DomainExtension",
+    "GridSchedule",
+    "GridUpdate",
+    "LocalRefinement",
+    "Moment",
+    "Once",
+]
 
 from continual.adaptations.adaptation import Adaptation
 from continual.adaptations.domain_extension import DomainExtension
 from continual.adaptations.grid_schedule import GridSchedule
 from continual.adaptations.grid_update import GridUpdate
+from continual.adaptations.local_refinement import LocalRefinement
 from continual.adaptations.once import Once
 from continual.extension import Change, Moment

@@ -14,7 +14,8 @@ __all__ = [
     "owner",
 ]
 
-from continual.extension.protocol import Change, Extension, Moment, Session, hooks, owner
+from continual.extension.moments import Change, Moment, Session
+from continual.extension.protocol import Extension, hooks, owner
 from continual.extension.quadratic import Quadratic
 from continual.extension.settings import Settings
 from continual.extension.training import MakeOptimizer, Penalty, Training

@@ -35,98 +35,26 @@ they are, the optimizer begins anew, whatever was asked.
 
 A curriculum that is a stream is one long task to all of them: `before_task` comes before its first step, `after_task`
 after its last, and nobody may choose what it trains on. Only evaluations tell where its stretches end.
+
+In one file: the protocol, which is read as a whole.
 """
 
-__all__ = ["Change", "Extension", "Moment", "Session", "hooks", "owner"]
+__all__ = ["Extension", "hooks", "owner"]
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Generator, Tensor
-from torch.optim import Optimizer
+from torch import Tensor
 
+from continual.extension.moments import Change, Moment, Session
 from continual.extension.quadratic import Quadratic
-from continual.extension.settings import Settings
 from continual.models import StackedModel
 from tasks import Task
-from tasks.losses import Loss
-from tasks.sampling import generators_from
 
 if TYPE_CHECKING:
     from continual.extension.training import Training
-
-
-@dataclass(frozen=True)
-class Moment:
-    """Where training stands.
-
-    Args:
-        model: may be changed in place.
-        task: in training, counted from 1.
-        step: steps already done within the task.
-        total: steps already done over all tasks.
-        inputs: training inputs of the task, (M, N, I).
-        targets: training targets of the task, (M, N, O).
-    """
-
-    model: StackedModel
-    task: int
-    step: int
-    total: int
-    inputs: Tensor
-    targets: Tensor
-
-
-@dataclass(frozen=True)
-class Change:
-    """What was done to the model.
-
-    Args:
-        text: a line for the log and the record.
-        reset_optimizer: whether the optimizer begins anew.
-        portrait: arrays that show what the model was before, see `continual.models.portrait`; none to keep none.
-    """
-
-    text: str
-    reset_optimizer: bool = True
-    portrait: Mapping[str, NDArray[Any]] | None = None
-
-
-@dataclass(frozen=True)
-class Session:
-    """The training that an extension takes part in, from now until it ends or is interrupted.
-
-    Args:
-        model: M members, whose parameters may become other tensors.
-        loss: of the tasks.
-        settings: steps, batches, evaluations.
-        draws: the training's own generators of batches, one a member; not for others to draw from.
-        current: gives the optimizer of the moment.
-        stream: whether there are no boundaries: one long task, of which each step has samples of its own.
-    """
-
-    model: StackedModel
-    loss: Loss
-    settings: Settings
-    draws: Sequence[Generator]
-    current: Callable[[], Optimizer]
-    stream: bool = False
-
-    @property
-    def optimizer(self) -> Optimizer:
-        """As it is now; it begins anew with a task, with a change of the model."""
-        return self.current()
-
-    def generators(self, stream: str) -> list[Generator]:
-        """One generator a member, which shares random numbers with nothing else; its state is the extension's to keep.
-
-        Args:
-            stream: what the numbers are for.
-        """
-        return generators_from([generator.initial_seed() for generator in self.draws], stream)
 
 
 class Extension:
@@ -160,14 +88,14 @@ class Extension:
     def begin(self, session: Session) -> None:
         """A session begins, of a training that is new or goes on; `load_state_dict` comes after that."""
 
-    def memory(self, training: "Training", members: int) -> int:
-        """Bytes that it will hold beside the model and its data, at most.
+    def memory(self, training: "Training", members: int) -> float:
+        """Bytes that it will hold beside the model and its data, about: for the forecast of a run.
 
         Args:
             training: see `check`.
             members: how many there will be.
         """
-        return 0
+        return 0.0
 
     def before_task(self, moment: Moment) -> None:
         """Before the first step of a task, and before `task_data`; the moment holds the task's own data."""

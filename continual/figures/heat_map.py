@@ -1,4 +1,4 @@
-"""One metric over two axes of a sweep that are no sizes, such as strategies and models: a panel for each third value."""
+"""One metric over two axes of a sweep that are no sizes, such as strategies and models; a panel for each third one."""
 
 __all__ = ["heat_map"]
 
@@ -19,8 +19,8 @@ from continual.reports.wrapping import wrap_name
 
 LEFT, TOP, WIDE, HIGH, GAP = 1.75, 0.75, 0.62, 0.2, 0.3
 NOTES = (
-    "Mean over seeds, light: low, dark: high, in one scale. Grey cells “–”: no run, or undefined; asterisk: not defined "
-    "for all seeds. Intervals are in the table."
+    "Mean over seeds, light: low, dark: high, in one scale. Grey cells “–”: no run, or undefined; asterisk: not "
+    "defined for all seeds. Intervals are in the table."
 )
 
 

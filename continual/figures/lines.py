@@ -15,7 +15,7 @@ from continual.figures.parts.scales import Scale, metric_scale
 from continual.figures.parts.style import GREY, ModelStyle, looks, message, styled
 from continual.metrics import Summary, metric_names, summarize
 from continual.records.record import Record
-from continual.reports.undefined import undefined_notes
+from continual.reports.numbers import undefined_notes
 
 SIZE = (1.55, 1.3)
 NOTES = (

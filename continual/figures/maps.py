@@ -9,13 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from continual.figures.parts.cells import draw_scale
-from continual.figures.parts.panels import Grid, note_lines
-from continual.figures.parts.style import GREY, escape, message, model_styles, panel, sheet, styled, write, write_notes
+from continual.figures.parts.panels import Grid, label_row, note_lines
+from continual.figures.parts.style import message, model_styles, panel, sheet, styled, write, write_notes
 from continual.figures.parts.surface import Surface, draw_error_map, draw_target_map, error_norm
 from continual.metrics import summarize
 from continual.records.record import Record
 from continual.reports.numbers import format_count, format_interval
-from continual.reports.wrapping import wrap_name
 
 LEFT, SIDE, GAP, RIGHT = 1.75, 1.05, 0.09, 1.6
 MOST = 8
@@ -72,10 +71,6 @@ def maps(records: Sequence[Record]) -> Figure:
 
 def _label(figure: Figure, middle: float, total: float, record: Record, colour: str) -> None:
     """Name and parameters of a run on the left, what was left of it on the right."""
-    name = wrap_name(record.name, 17, 3)
-    top = middle - 0.5 * (0.125 * len(name) + 0.12)
-    write(figure, 0.12, top, escape("\n".join(name)), color=colour, fontweight="bold", linespacing=1.15)
-    below = f"{format_count(record.trainable_parameters)} parameters"
-    write(figure, 0.12, top + 0.125 * len(name) + 0.02, below, fontsize=6.5, color=GREY)
+    label_row(figure, middle, record.name, colour, f"{format_count(record.trainable_parameters)} parameters", 17)
     result = f"final RMSE\n{format_interval(summarize(record.metrics['final_rmse']))}"
     write(figure, total - RIGHT + 0.02, middle, result, va="center", fontsize=6.5, linespacing=1.25)

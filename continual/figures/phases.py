@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from continual.figures.parts.panels import Grid, note_lines
+from continual.figures.parts.panels import Grid, label_row, note_lines
 from continual.figures.parts.style import (
     BAND,
     GREY,
@@ -179,7 +179,7 @@ def phases(records: Sequence[Record]) -> Figure:
         draw_data(axes, views[0], i, limits)
         axes.set_title(escape(title), pad=4)
         finish(axes, i == 0, False)
-    _row_label(figure, top + height / 2, "data", INK, "")
+    label_row(figure, top + height / 2, "data", INK, "")
     for row, (record, view) in enumerate(shown, start=1):
         style = styles[record.name]
         count = view.predictions.shape[1]
@@ -189,7 +189,7 @@ def phases(records: Sequence[Record]) -> Figure:
             finish(axes, i == 0, row == len(shown))
         middle = top + row * (height + GAP) + height / 2
         below = f"{format_count(record.trainable_parameters)} parameters"
-        _row_label(figure, middle, record.name, style.colour, below)
+        label_row(figure, middle, record.name, style.colour, below)
         seeds = len(record.seeds)
         result = ["final RMSE", format_interval(summarize(record.metrics["final_rmse"]))]
         result.append(diverged_note(record) or f"{seeds} seed{'s' if seeds > 1 else ''}")
@@ -211,11 +211,3 @@ def phases(records: Sequence[Record]) -> Figure:
         fontsize=6.5,
     )
     return figure
-
-
-def _row_label(figure: Figure, middle: float, name: str, colour: str, below: str) -> None:
-    lines = wrap_name(name, 21, 3)
-    top = middle - 0.5 * (0.125 * len(lines) + (0.12 if below else 0))
-    write(figure, 0.12, top, escape("\n".join(lines)), color=colour, fontweight="bold", linespacing=1.15)
-    if below:
-        write(figure, 0.12, top + 0.125 * len(lines) + 0.02, below, fontsize=6.5, color=GREY)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from continual.figures.parts.panels import label_panel, panel_sheet, series_entry, spread_line
 from continual.figures.parts.scales import metric_scale
@@ -51,7 +52,7 @@ def probe_against_forgetting(
     """
     metric_names([metric])
     here = {
-        probe: [r for r in records if probe in r.probes and np.isfinite(probe_values(r, probe)).any()]
+        probe: [r for r in records if probe in r.probes and not np.isnan(probe_values(r, probe)).all()]
         for probe in probes
     }
     shown = [record for record in records if any(record in each for each in here.values())]
@@ -65,38 +66,51 @@ def probe_against_forgetting(
     notes = (
         "Points: means over seeds, of the probe at the boundaries of tasks; bars: 95 % intervals, cut at the edge. "
         "ρ: Spearman's rank correlation of the points, in brackets its 95 % interval by a bootstrap over models and "
-        "seeds. A run without a finite value is no point of its panel."
+        "seeds. ∞: a seed's response falls to a half nowhere in the box, so the mean is infinite; these runs tie at "
+        "the highest rank."
     )
     scale = metric_scale(metric, [summarize(r.metrics[metric]).mean for r in shown])
     figure, panels = panel_sheet(len(probes), 3, SIZE, (0.62, 0.72), entries, notes, head=0.12)
     for axes, probe in zip(panels, probes, strict=True):
-        xs = [np.where(np.isfinite(v := probe_values(r, probe)), v, np.nan) for r in here[probe]]
+        xs = [probe_values(r, probe) for r in here[probe]]
         ys = [r.metrics[metric] for r in here[probe]]
-        for record, x, y in zip(here[probe], xs, ys, strict=True):
-            across, up = summarize(x), summarize(y)
+        middles = [np.inf if np.isinf(x).any() else float(summarize(x).mean) for x in xs]
+        infinity = _limit(axes, middles)
+        for record, x, y, middle in zip(here[probe], xs, ys, middles, strict=True):
+            up = summarize(y)
             colour, marker = styles[names[record.folder]]
-            bars = [None if np.isnan(each.half_width) else float(each.half_width) for each in (across, up)]
+            wide = np.nan if np.isinf(middle) else summarize(x).half_width
+            bars = [None if np.isnan(each) else float(each) for each in (wide, up.half_width)]
             axes.errorbar(
-                float(across.mean), float(up.mean), xerr=bars[0], yerr=bars[1], color=colour, marker=marker,
+                infinity if np.isinf(middle) else middle,
+                float(up.mean), xerr=bars[0], yerr=bars[1], color=colour, marker=marker,
                 markersize=4 if series is None else 2.5, linewidth=0.8 if series is None else 0.4, gid="model",
             )  # fmt: skip
         found = rank_correlation(xs, ys, None if series is None else [names[r.folder] for r in here[probe]])
         rho, low, high = (format_value(each) for each in found[:3])
-        label_panel(axes, f"ρ = {rho} [{low}, {high}], {found.models} runs", SIZE[0])
+        beyond = f", {found.infinite} at ∞" if found.infinite else ""
+        label_panel(axes, f"ρ = {rho} [{low}, {high}], {found.models} runs{beyond}", SIZE[0])
         scale.apply(axes.yaxis)
-        _limit(axes, [float(summarize(x).mean) for x in xs])
         axes.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
         axes.set_xlabel(LABELS.get(probe, probe), labelpad=1)
         axes.set_ylabel(scale.label, labelpad=2, fontsize=6.5)
     return figure
 
 
-def _limit(axes: Axes, means: Sequence[float]) -> None:
-    """Makes the axis across that of the means: a wide interval ends at its edge."""
-    known = [mean for mean in means if np.isfinite(mean)]
-    if known and max(known) > min(known):
-        margin = 0.06 * (max(known) - min(known))
-        axes.set_xlim(min(known) - margin, max(known) + margin)
+def _limit(axes: Axes, means: Sequence[float]) -> float:
+    """Makes the axis across that of the means, a wide interval ending at its edge: where infinite ones stand."""
+    known = [mean for mean in means if np.isfinite(mean)] or [0.0]
+    low, high = min(known), max(known)
+    span = high - low or abs(high) or 1.0
+    some = any(np.isinf(mean) for mean in means)
+    infinity = high + 0.15 * span
+    axes.set_xlim(low - 0.06 * span, (infinity if some else high) + 0.06 * span)
+    if some:
+        places = [place for place in MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(low, high) if place <= high]
+        places = [place for place in places if place >= low - 0.06 * span]
+        axes.set_xticks([*places, infinity], [*(f"{place:g}" for place in places), "∞"])
+        axes.axvline((high + infinity) / 2.0, color=GREY, linewidth=0.5, linestyle=":", gid="infinity")
+    return infinity
 
 
 @styled

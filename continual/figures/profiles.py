@@ -13,10 +13,10 @@ from continual.figures.parts.panels import panel_sheet, series_entry
 from continual.figures.parts.scales import Scale, metric_scale
 from continual.figures.parts.style import GREY, looks, message, styled
 from continual.metrics import find_metric
+from continual.metrics.statistics import performance_profile, profile_band
 from continual.records.record import Record
 from continual.reports.comparisons import crossed
-from continual.reports.undefined import undefined_notes
-from continual.statistics import performance_profile, profile_band
+from continual.reports.numbers import undefined_notes
 
 SIZE = (4.4, 2.3)
 LEVELS = 401

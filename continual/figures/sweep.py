@@ -18,7 +18,7 @@ from continual.figures.parts.scales import Scale, metric_scale, size_axis
 from continual.figures.parts.style import GREY, MARKERS, legend, message, shades, sheet, styled, write_notes
 from continual.metrics import METRICS, Summary, metric_names, summarize
 from continual.records.record import Record
-from continual.reports.undefined import undefined_notes
+from continual.reports.numbers import undefined_notes
 
 LINES = ("-", "--", ":", "-.")
 LEGEND = (

@@ -2,6 +2,7 @@
 
 __all__ = ["Adam"]
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,15 +10,18 @@ import torch
 from torch import Tensor
 from torch.optim import optimizer as _optimizer
 
+from continual.optimizers.eager import Eager
+
 _OTHERWISE = ("amsgrad", "maximize", "differentiable", "decoupled_weight_decay")
 
-# with hooks and profiling, which torch adds to a class when the first of its optimizers is made
-_torch_step: Callable[..., Any] = torch.optim.Adam.step
-if not getattr(_torch_step, "hooked", False):
-    _torch_step = torch.optim.Optimizer.profile_hook_step(_torch_step)
+# torch's own, with the hooks and the profiling that it adds to a class when the first of its optimizers is made, and
+# without what keeps the compiler out, see `Eager`
+_torch_step: Callable[..., Any] = torch.optim.Optimizer.profile_hook_step(
+    torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+)
 
 
-class Adam(torch.optim.Adam):
+class Adam(Eager, torch.optim.Adam):
     """`torch.optim.Adam(fused=True)` to the last bit, without the Python around its kernel.
 
     torch checks and sorts parameters and states in each step, which takes several times as long as the update of a

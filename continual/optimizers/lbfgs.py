@@ -17,8 +17,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
+from continual.optimizers.eager import Eager
 from continual.optimizers.lbfgs_history import History, Slate
 from continual.optimizers.line_search import FixedStep, Point, StrongWolfe
 
@@ -26,7 +26,7 @@ Closure = Callable[[], Tensor]
 _DTYPES = (torch.float32, torch.float64)
 
 
-class LBFGS(Optimizer):
+class LBFGS(Eager):
     """L-BFGS with a strong-Wolfe line search, run side by side for the M members of a stack.
 
     The closure clears the gradients, computes the loss of each member, backpropagates their **sum** (so that a

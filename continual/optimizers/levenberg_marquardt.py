@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
+from continual.optimizers.eager import Eager
 from continual.optimizers.gauss_newton import DampedSystem, Extra, Roughness
 from continual.optimizers.least_squares import Problem
 
@@ -25,7 +25,7 @@ PROBE = 0.1
 _DTYPES = (torch.float32, torch.float64)
 
 
-class LevenbergMarquardt(Optimizer):
+class LevenbergMarquardt(Eager):
     r"""Damped Gauss–Newton steps on the mean squared residual of every member, side by side.
 
     With R residuals r, their Jacobian J, and \(\rho\) the weight of the roughness D (see below), member by member,

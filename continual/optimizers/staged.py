@@ -9,12 +9,13 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
+from continual.optimizers.eager import Eager
 from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
 
 MakeStage = Callable[[Iterable[Tensor]], Optimizer]
 
 
-class Staged(Optimizer):
+class Staged(Eager):
     """Takes its first steps with one optimizer and all others with another, which begins fresh at the switch.
 
     Adam followed by L-BFGS is the usual pair for fits that shall become exact (Rathore et al., 2024,

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from continual.extension import Training
 from continual.models import StackedModel
+from continual.probes.kernel import columns_of
 from continual.probes.parts import layers_of
-from continual.probes.probe import Probe, check_positive, named_parameters, thinned
+from continual.probes.probe import Probe, check_positive, named_parameters, thinned, thinned_count
 from tasks import Curriculum
 
 
@@ -49,6 +50,16 @@ class Drift(Probe):
         """See `Probe.check`."""
         super().check(training)
         self._parameters, self._activations = {}, []
+
+    def memory(self, training: Training, members: int) -> float:
+        """See `Probe.memory`: parameters and activations of two boundaries."""
+        model, curriculum = training.model, training.curriculum
+        tasks = len(curriculum)
+        samples = sum(thinned_count(task.train_inputs, self.samples) for task in curriculum.tasks)
+        sizes = list(model.describe()["layer_sizes"])[1:]
+        size = next(iter(model.parameters())).element_size()
+        kept = 8.0 * (tasks + 1) * len(sizes) * (tasks + 2)
+        return members * (columns_of(model) * (2 * size + 24.0) + 2.0 * size * samples * sum(sizes) + kept)
 
     def measure(self, model: StackedModel, curriculum: Curriculum, learned: int) -> Mapping[str, Any]:
         """See `Probe.measure`."""

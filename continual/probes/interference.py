@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from continual.extension import Training
 from continual.models import StackedModel, trainable
-from continual.probes.kernel import kernel_overlap, kernel_squares
-from continual.probes.probe import Probe, check_positive, thinned
+from continual.probes.kernel import columns_of, kernel_overlap, kernel_squares, squares_memory
+from continual.probes.probe import Probe, check_positive, thinned, thinned_count
 from tasks import Curriculum
 from tasks.losses import Loss, MeanSquaredError
 
@@ -35,6 +36,14 @@ class Interference(Probe):
         super().__init__()
         check_positive("interference", samples=samples)
         self.samples = samples
+
+    def memory(self, training: Training, members: int) -> float:
+        """See `Probe.memory`: blocks of the kernel, and the gradients of all tasks."""
+        model, curriculum = training.model, training.curriculum
+        tasks = len(curriculum)
+        counts = [thinned_count(task.train_inputs, self.samples) for task in curriculum.tasks]
+        kept = 8.0 * members * (tasks + 1) * 2 * (tasks**2 + 1)
+        return kept + squares_memory(model, members, counts) + 24.0 * members * tasks * columns_of(model)
 
     def measure(self, model: StackedModel, curriculum: Curriculum, learned: int) -> Mapping[str, Any]:
         """See `Probe.measure`."""

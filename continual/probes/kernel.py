@@ -4,7 +4,7 @@ r"""Sizes of blocks of the tangent kernel \(K(X_i, X_j) = J_i J_j^\top\), from t
 pairs of parameters. Whichever is smaller is computed, and no more of a Jacobian is held at a time than a bound.
 """
 
-__all__ = ["kernel_overlap", "kernel_squares", "pieces"]
+__all__ = ["columns_of", "kernel_overlap", "kernel_squares", "piece_memory", "pieces", "squares_memory"]
 
 from collections.abc import Iterator, Sequence
 
@@ -20,6 +20,28 @@ NUMBERS = 2**22
 def _a_sample(model: StackedModel) -> int:
     """Numbers of the Jacobian of one sample of all members."""
     return model.out_features * sum(parameter.numel() for parameter in trainable(model))
+
+
+def columns_of(model: StackedModel) -> int:
+    """Trained parameters of a member, P."""
+    return sum(parameter[0].numel() for parameter in trainable(model))
+
+
+def piece_memory(model: StackedModel, members: int, samples: int) -> float:
+    """Bytes of the largest piece of a Jacobian of so many samples, as it is and in float64."""
+    sample = members * model.out_features * columns_of(model)
+    size = next(iter(model.parameters())).element_size()
+    return float(min(max(NUMBERS, sample), samples * sample) * (size + 8))
+
+
+def squares_memory(model: StackedModel, members: int, counts: Sequence[int]) -> float:
+    """Bytes that `kernel_squares` holds for sets of so many samples, about."""
+    columns, rows = columns_of(model), model.out_features * min(counts)
+    piece = piece_memory(model, members, max(counts))
+    if columns <= rows:
+        return piece + 16.0 * members * len(counts) * columns**2  # of each set its product, and all of them stacked
+    block = 8.0 * members * (model.out_features * max(counts)) ** 2
+    return 2.0 * piece + block + min(8.0 * NUMBERS, 8.0 * members * model.out_features * columns * sum(counts))
 
 
 def pieces(model: StackedModel, x: Tensor, numbers: int | None = None) -> Iterator[tuple[slice, Tensor]]:
@@ -48,7 +70,7 @@ def kernel_squares(model: StackedModel, inputs: Sequence[Tensor], numbers: int |
         Shape (M, T, T), float64.
     """
     limit = numbers or NUMBERS
-    columns = sum(parameter[0].numel() for parameter in trainable(model))
+    columns = columns_of(model)
     rows = model.out_features * min(x.shape[1] for x in inputs)
 
     def held(x: Tensor) -> Iterator[Tensor]:

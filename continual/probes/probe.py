@@ -1,6 +1,6 @@
 """What every probe has: it looks at the model at the boundaries of tasks, changes nothing, and keeps what it saw."""
 
-__all__ = ["Probe", "check_positive", "named_parameters", "probe_arrays", "thinned"]
+__all__ = ["Probe", "check_positive", "named_parameters", "probe_arrays", "thinned", "thinned_count"]
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -60,6 +60,17 @@ class Probe(Extension):
     def fixed(self, curriculum: Curriculum) -> Mapping[str, Any]:
         """Arrays that do not change along the training, by key: radii, say."""
         return {}
+
+    def memory(self, training: Training, members: int) -> float:
+        """Bytes that the probe takes, about: what it keeps until the end, and what it holds while it measures.
+
+        For the forecast of a run, which is refused where there is not as much; 0, the default, is nothing to mention.
+
+        Args:
+            training: built for some members, one suffices.
+            members: M of the run.
+        """
+        return 0.0
 
     def check(self, training: Training) -> None:
         """See `Extension.check`; begins anew, with the training whose model it looks at.
@@ -130,6 +141,11 @@ def thinned(data: Tensor, samples: int | None) -> Tensor:
         return data
     chosen = torch.linspace(0, count - 1, samples, dtype=torch.float64).round().long()
     return data[:, chosen.to(data.device)]
+
+
+def thinned_count(data: Tensor, samples: int | None) -> int:
+    """How many samples `thinned` leaves."""
+    return data.shape[1] if samples is None else min(samples, data.shape[1])
 
 
 def check_positive(owner: str, **numbers: float | None) -> None:

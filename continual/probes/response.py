@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from continual.extension import Training
 from continual.models import StackedModel, jacobian
-from continual.probes.kernel import pieces
+from continual.probes.kernel import columns_of, piece_memory, pieces
 from continual.probes.probe import Probe, check_positive, thinned
 from tasks import Curriculum
 
@@ -80,6 +81,16 @@ class Response(Probe):
             "kinds": [kinds.index(each) for each in self.directions],
             "radii": np.concatenate([[0.0], np.geomspace(_FINEST * reach, reach, self.points - 1)]),
         }
+
+    def memory(self, training: Training, members: int) -> float:
+        """See `Probe.memory`: the samples' Jacobian, once for each direction, and a piece of that around them."""
+        model, curriculum = training.model, training.curriculum
+        tasks, features = len(curriculum), curriculum.in_features
+        samples = min(self.samples, sum(task.train_inputs.shape[1] for task in curriculum.tasks))
+        ways = max(len(unit_directions(kind, features, self.count)) for kind in self.directions)
+        anchor = samples * curriculum.out_features * columns_of(model)
+        kept = members * (tasks + 1) * (len(self.directions) * (self.points + 2) + 1)
+        return 8.0 * kept + 8.0 * members * anchor * (2 + ways) + piece_memory(model, members, samples * ways)
 
     def measure(self, model: StackedModel, curriculum: Curriculum, learned: int) -> Mapping[str, Any]:
         """See `Probe.measure`."""

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from continual.extension import Training
 from continual.models import StackedModel
 from continual.probes.interference import between_tasks
-from continual.probes.probe import Probe, check_positive, thinned
+from continual.probes.probe import Probe, check_positive, thinned, thinned_count
 from tasks import Curriculum
 
 
@@ -53,6 +54,22 @@ class Support(Probe):
         if threshold < 0.0:
             raise ValueError(f"probe.support.threshold must be at least 0, got {threshold}")
         self.samples, self.threshold = samples, threshold
+
+    def memory(self, training: Training, members: int) -> float:
+        """See `Probe.memory`: the bases of all layers on the samples of a task, and how often each is alive."""
+        model, curriculum = training.model, training.curriculum
+        tasks = len(curriculum)
+        values = getattr(model, "basis_values", None)
+        if values is None:
+            return 0.0
+        with torch.no_grad():
+            layers = [each[0, 0].numel() for each in values(curriculum.tasks[0].train_inputs[:, :1])]
+        count = max(thinned_count(task.train_inputs, self.samples) for task in curriculum.tasks)
+        size = next(iter(model.parameters())).element_size()
+        shares = 8.0 * tasks * (2 * sum(layers) + 4 * max(layers, default=0))
+        bases = count * (size * sum(layers) + (size + 9) * max(layers, default=0))
+        kept = 8.0 * (tasks + 1) * (3 * max(len(layers), 1) + 1) * tasks**2
+        return members * (shares + bases + kept)
 
     def measure(self, model: StackedModel, curriculum: Curriculum, learned: int) -> Mapping[str, Any]:
         """See `Probe.measure`."""

@@ -7,6 +7,7 @@ __all__ = [
     "rank_correlation",
     "write_comparison",
     "write_differences",
+    "write_needed",
     "write_page",
     "write_ranks",
     "write_scaling",
@@ -14,7 +15,7 @@ __all__ = [
     "write_tables",
 ]
 
-from continual.reports.comparisons import write_differences, write_ranks
+from continual.reports.comparisons import write_differences, write_needed, write_ranks
 from continual.reports.correlation import probe_values, rank_correlation
 from continual.reports.page import write_page
 from continual.reports.paper_comparison import write_comparison

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from continual.records.record import Record
 
@@ -22,12 +21,15 @@ class RankCorrelation(NamedTuple):
     high: float
     models: int
     """How many models it is of: those with a value of both."""
+    infinite: int = 0
+    """Of how many of them the first value's mean is infinite: they share the highest rank."""
 
 
 def probe_values(record: Record, name: str) -> Array:
     """What a probe says of each member of a run, (M,): the mean over the boundaries after the first task.
 
     Before the last of them, since what is seen there has nothing left to forget; the last where it is the only one.
+    NaN does not count; where one of the values is infinite, a response that never falls to a half, so is the mean.
 
     Args:
         record: a finished run.
@@ -67,10 +69,18 @@ def spearman(x: ArrayLike, y: ArrayLike) -> float:
     present = ~(np.isnan(a) | np.isnan(b))
     if present.sum() < 2:
         return float("nan")
-    ranks = [rankdata(each[present]) for each in (a, b)]
+    ranks = [_ranks(each[present]) for each in (a, b)]
     ranks = [each - each.mean() for each in ranks]
     scale = np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum())
     return float((ranks[0] * ranks[1]).sum() / scale) if scale > 0.0 else float("nan")
+
+
+def _ranks(values: Array) -> Array:
+    """Ranks from 1 on, equal values sharing the mean of theirs."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    shared: Array = (ends - (counts - 1) / 2.0)[places]
+    return shared
 
 
 def rank_correlation(
@@ -80,7 +90,7 @@ def rank_correlation(
 
     Each draw takes models with replacement, and of each of them members with replacement, a member's two values
     together; then the means, then their ranks. It is of models as they were chosen: no interval makes a few of them
-    more than a few.
+    more than a few. An infinite value of one member makes the model's mean infinite, and all infinite means tie.
 
     Args:
         x: of each model the values of its members, (M,) each; NaN does not count.
@@ -103,7 +113,8 @@ def rank_correlation(
     kept = [each for each in kept if each.shape[1]]
     if not kept:
         return RankCorrelation(np.nan, np.nan, np.nan, 0)
-    rho = spearman(*np.array([each.mean(axis=1) for each in kept]).T)
+    middle = np.array([each.mean(axis=1) for each in kept])
+    rho = spearman(*middle.T)
     generator = np.random.default_rng(seed)
     means = []
     for each in kept:  # members of every model in every draw, whether the model is drawn or not
@@ -116,4 +127,4 @@ def rank_correlation(
     found = np.array([spearman(*table[:, i, place]) for i, place in enumerate(places)])
     found = found[np.isfinite(found)]
     low, high = np.quantile(found, [0.025, 0.975]) if len(found) else (np.nan, np.nan)
-    return RankCorrelation(rho, float(low), float(high), len(kept))
+    return RankCorrelation(rho, float(low), float(high), len(kept), int(np.isinf(middle[:, 0]).sum()))

@@ -1,10 +1,14 @@
-"""Numbers as tables, figures and pages show them: in few characters, and only as exact as they are."""
+"""Numbers as tables, figures and pages show them: in few characters, only as exact as they are; why some are none."""
 
-__all__ = ["format_count", "format_interval", "format_value"]
+__all__ = ["format_count", "format_interval", "format_value", "undefined_notes"]
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 
-from continual.metrics import Summary
+from continual.metrics import Summary, find_metric
+from continual.records.record import Record
+from continual.reports.wrapping import shorten_name
 
 
 def format_value(value: float, digits: int = 2, smallest: int = -3) -> str:
@@ -66,3 +70,34 @@ def format_count(count: float | None) -> str:
         return f"{count:.0f}"
     power = next((p for p in (3, 6, 9) if count < 0.9995 * 10 ** (p + 3)), 12)
     return f"{count / 10**power:.3g}{ {3: 'k', 6: 'M', 9: 'G', 12: 'T'}[power] }"
+
+
+_NAMED = 3  # runs that a note names
+
+
+def undefined_notes(records: Sequence[Record], metrics: Sequence[str]) -> list[str]:
+    """A sentence for each reason why one of these metrics is undefined, with the runs and members that it concerns.
+
+    Args:
+        records: finished runs.
+        metrics: by name.
+
+    Returns:
+        Sentences such as "– in retention: a task was not learned (MLP: 3 of 10 seeds)."; none where all is defined.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for record in records:
+        for name in metrics:
+            for why, lost in Counter(why for why in record.metrics.reasons(name) if why).items():
+                part = f": {lost} of {len(record.seeds)} seeds" if lost < len(record.seeds) else ""
+                found.setdefault((why, name), []).append(f"{shorten_name(record.name, 40)}{part}")
+    merged: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (why, name), runs in found.items():
+        merged.setdefault((why, tuple(runs)), []).append(find_metric(name).title)
+    lines = []
+    for (why, which), titles in merged.items():
+        more = len(which) - _NAMED
+        named = "; ".join([*which[:_NAMED], *([f"{more} more"] if more > 0 else [])])
+        where = "all runs" if len(which) == len(records) > 1 and not any(" seeds" in run for run in which) else named
+        lines.append(f"– in {', '.join(titles)}: {why} ({where}).")
+    return lines

@@ -26,8 +26,7 @@ from typing import Any
 from continual.metrics import METRICS, Summary, summarize
 from continual.records.files import replace_file
 from continual.records.record import Record
-from continual.reports.numbers import format_count, format_interval
-from continual.reports.undefined import undefined_notes
+from continual.reports.numbers import format_count, format_interval, undefined_notes
 from continual.reports.wrapping import wrap_name
 
 SHOWN = ("learned_rmse", "final_rmse", "forgetting", "retention")

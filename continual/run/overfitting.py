@@ -2,18 +2,35 @@
 
 __all__ = ["OverfitError", "one_batch", "overfitted"]
 
+import copy
+import functools
 import logging
 from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from continual.extension import MakeOptimizer, Training
+from continual.models import jacobian
+from continual.optimizers import LBFGS, LevenbergMarquardt
 from continual.records.record import Record
+from continual.reports.numbers import format_value
 from continual.run.execution import execute
 from continual.run.ready import Run
+from continual.strategies import FineTune
+from continual.training.loop import train
 from tasks import Curriculum, Task
 
 log = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
+
+_STEPS = 200
+"""Of the optimizer that is to show what a model can do."""
+
+_STILL = 0.99
+"""Where so much of the untrained model's error is left, nothing was learned."""
 
 
 class OverfitError(RuntimeError):
@@ -45,11 +62,16 @@ def one_batch(curriculum: Curriculum, samples: int = 8) -> Curriculum:
         loss=task.loss,
         columns=task.columns,
     )
-    return replace(curriculum, tasks=[batch], view=None)
+    return replace(curriculum, tasks=[batch], view=None, overlap=None, stream=None)
 
 
 def overfitted(run: Run, *, wait: bool = True, tolerance: float = 0.01) -> Record:
-    """Trains a run on its one batch, and says whether that was learned.
+    """Trains a run on its one batch, and says whether that was learned, and if not, what it is that can't.
+
+    Where the run's own optimizer does not get there, the model is trained once more from the same start by
+    Levenberg–Marquardt, which is cheap on few samples, or by L-BFGS where the model has no Jacobian: what even these
+    can't learn the model can't hold; what they can is a question of the optimizer's rate and steps, which is said. That
+    training leaves nothing behind.
 
     Args:
         run: whose curriculum is that of `one_batch`.
@@ -57,21 +79,75 @@ def overfitted(run: Run, *, wait: bool = True, tolerance: float = 0.01) -> Recor
         tolerance: the largest RMSE that counts as none, over that of predicting the mean.
 
     Raises:
-        OverfitError: a member's error is larger; the message is the verdict.
+        OverfitError: neither brings a member's error below that, or the run's own optimizer has learned nothing at
+            all; the message is the verdict.
     """
+    start = copy.deepcopy(run.training.model)
     record = execute(run, wait=wait)
-    left = record.R[:, -1, 0] / np.asarray(record.fields["baseline_rmse"], dtype=float)[:, 0]
-    good = int((left <= tolerance).sum())  # NaN, of a member that diverged, is not
-    finite = left[np.isfinite(left)]
-    far = (
-        f"median {100.0 * np.median(finite):.2g} %, worst {100.0 * finite.max():.2g} %" if len(finite) else "none left"
-    )
-    said = (
-        f"{record.name}, {record.task_names[0]}: {good} of {len(left)} seeds come below {100.0 * tolerance:g} % of the "
-        f"error of predicting the mean ({far}{', some diverged' if 0 < len(finite) < len(left) else ''})"
-    )
-    if good < len(left):
-        mend = "look at the optimizer's rate and steps, the grid's range and the model's size"
+    baseline = record.baseline[:, 0]
+    own, untrained = record.R[:, -1, 0], record.R[:, 0, 0]
+    where = f"{record.name}, {record.task_names[0]}"
+    if _all_good(own, baseline, tolerance):
+        log.info("overfits one batch: %s: %s %s", where, *_said(own, baseline, tolerance))
+        return record
+    name, other = _by_another(replace(run.training, model=start))
+    can = _all_good(other, baseline, tolerance)
+    count, left = _said(own, baseline, tolerance)
+    others, others_left = _said(other, baseline, tolerance)
+    said = f"{where}: {count} by the run's own optimizer {left}; {others} by {name} from the same start {others_left}"
+    finite = np.isfinite(own)
+    still = not finite.any() or float(np.median(own[finite] / untrained[finite])) > _STILL
+    if not can:
+        mend = "look at the model's size, the grid's range and the data"
         raise OverfitError(f"does NOT overfit one batch: {said}; {mend}")
-    log.info("overfits one batch: %s", said)
+    if still:
+        raise OverfitError(f"does NOT overfit one batch: {said}; the optimizer learns nothing: look at its rate")
+    log.warning("overfits one batch, but not by its own optimizer: %s; look at its rate and steps", said)
     return record
+
+
+def _all_good(rmse: Array, baseline: Array, tolerance: float) -> bool:
+    """Whether all members have learned the batch; NaN, of one that diverged, has not."""
+    return bool((rmse <= tolerance * baseline).all())
+
+
+def _said(rmse: Array, baseline: Array, tolerance: float) -> tuple[str, str]:
+    """How many seeds have learned the batch, and what is left of the error of predicting the mean."""
+    left = rmse / baseline
+    finite = np.isfinite(left)
+    count = f"{int((left <= tolerance).sum())} of {len(left)} seeds come below {100.0 * tolerance:g} %"
+    if not finite.any():
+        return count, "(all diverged)"
+    lost = "" if finite.all() else ", some diverged"
+    return count, (
+        f"(median RMSE {format_value(float(np.median(rmse[finite])))}, of predicting the mean "
+        f"{format_value(float(np.median(baseline)))}: {100.0 * np.median(left[finite]):.2g} % is left, "
+        f"worst {100.0 * left[finite].max():.2g} %{lost})"
+    )
+
+
+def _by_another(training: Training) -> tuple[str, Array]:
+    """RMSE of each member, (M,), after training by an optimizer that fits small batches exactly, and its name."""
+    make: MakeOptimizer
+    name, make = "Levenberg–Marquardt", functools.partial(LevenbergMarquardt, max_iter=5)
+    if not _is_least_squares(training):
+        name, make = "L-BFGS", functools.partial(LBFGS, max_iter=20)
+    changed = replace(
+        training,
+        make=make,
+        strategy=FineTune(),
+        adaptations=(),
+        penalty=None,
+        observers=(),
+        settings=replace(training.settings, steps=_STEPS, evaluate_every=_STEPS, batch_size=None, penalty_steps=None),
+    )
+    return name, train(changed).matrix()[:, -1, 0]
+
+
+def _is_least_squares(training: Training) -> bool:
+    """Whether the model has what Levenberg–Marquardt asks of one."""
+    try:
+        jacobian(training.model, training.curriculum.tasks[0].train_inputs[:, :1])
+    except (ValueError, RuntimeError):  # of torch, where it is not made of what can be differentiated so
+        return False
+    return True

@@ -40,12 +40,16 @@ _MARK = "phase: "
 class Phases:
     """A clock that always belongs to one phase: what is measured adds up to all the time there was.
 
+    Args:
+        whole: phases whose parts are not told apart.
+
     Attributes:
         seconds: of each phase, without those of phases inside it.
         calls: of each phase.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, whole: Sequence[str] = _WHOLE) -> None:
+        self._whole = whole
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.calls: Counter[str] = Counter()
         self._inside = ["the rest"]
@@ -54,7 +58,7 @@ class Phases:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Time that belongs to a phase, unless it is within one that is taken as a whole."""
-        if self._inside[-1] in _WHOLE:
+        if self._inside[-1] in self._whole:
             yield
             return
         self.take()

@@ -27,9 +27,12 @@ def tables(run: wandb.Run, key: str, columns: Sequence[str], rows: Sequence[Sequ
     import wandb
 
     limit = wandb.Table.MAX_ROWS
+    typical = [next((cell for cell in cells if cell is not None), None) for cells in zip(*rows, strict=True)]
     tables = {}
     for part, start in enumerate(range(0, max(len(rows), 1), limit), start=1):
-        table = wandb.Table(columns=list(columns), data=[list(row) for row in rows[start : start + limit]])
+        # one row says what kind each column is of; wandb takes a millisecond to look at each further one
+        table = wandb.Table(columns=list(columns), data=[typical] if rows else [])
+        table.data = [list(row) for row in rows[start : start + limit]]
         name = key if part == 1 else f"{key}_{part}"
         table.bind_to_run(run, name, run.step)
         tables[name] = table

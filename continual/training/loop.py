@@ -26,6 +26,9 @@ from continual.training.stepping import TrainingStep, step_hooks
 
 log = logging.getLogger(__name__)
 
+_LITTLE = 1.0
+"""Seconds of work for which the end of a task is not worth a checkpoint, which may take a tenth of them."""
+
 
 def _batch(inputs: Tensor, targets: Tensor, size: int | None, generators: Sequence[Generator]) -> tuple[Tensor, Tensor]:
     """The samples of one step: all, or `size` of them drawn without replacement, each member's by its generator."""
@@ -96,8 +99,10 @@ class _Loop:
             self.learn()
             self.task, self.step = self.task + 1, 0
             self.heard.clear()
-            self.save()
-            if self.task < len(self.curriculum) and (end := self.end()) is not None:
+            end = self.end() if self.task < len(self.curriculum) else None
+            if end is not None or time.monotonic() - self.saved > min(_LITTLE, self.settings.checkpoint_seconds):
+                self.save()
+            if end is not None:
                 self.leave(end)
         if self.training.adaptations and not self.history.events:
             log.warning("no adaptation found anything to do")

@@ -1,12 +1,13 @@
 r"""Grids that move and grow, and the coefficients that keep the function while they do.
 
-Three changes of a knot vector, from the one that keeps everything to the one that keeps least:
+Four changes of a knot vector, from the one that keeps everything to the one that keeps least:
 
 * **Domain extension** (`widened`) adds intervals outside. The knots of all present bases stay where they are and the
   new coefficients are zero, so the spline is the same on the whole real line.
 * **Refinement** (`refined_grid`, `insert_knots`), the grid extension of the KAN paper, divides intervals. Where the
   finer knots contain the coarser ones the spline is the same on the grid, by knot insertion; outside it fades over k of
   the finer intervals.
+* **Division** (`divided`) divides the intervals that samples lie in, and no others: a refinement where a task is new.
 * **Update from samples** (`sample_grid`) moves grid points to where the inputs are. No spline on the new knots equals
   the old one; `refit` comes closest, on the samples first and, where there are none, on the rest of the grid.
 
@@ -18,6 +19,7 @@ __all__ = [
     "GridLayer",
     "continued",
     "derivative_jumps",
+    "divided",
     "insert_knots",
     "is_nested",
     "refined_grid",
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 from kan.grids.coefficients import continued, insert_knots, refit
+from kan.grids.division import divided
 from kan.grids.knots import is_nested, refined_grid, sample_grid, stretched, widened
 from kan.grids.layer import EXTENSION, GridLayer, usable
 from kan.grids.roughness import derivative_jumps, roughness

@@ -1,4 +1,7 @@
-"""A layer whose edges are splines on grids of its own: where these stand, and how they move, get finer and grow."""
+"""A layer whose edges are splines on grids of its own: where these stand, and how they move, get finer and grow.
+
+In one file: all that may be done to a grid, and what the layer keeps of it.
+"""
 
 __all__ = ["EXTENSION", "GridLayer", "usable"]
 
@@ -11,6 +14,7 @@ from torch import Tensor, nn
 
 from kan.edge_layer import EdgeLayer, replace_tensor
 from kan.grids.coefficients import insert_knots, refit
+from kan.grids.division import divided, parts_of
 from kan.grids.knots import is_nested, refined_grid, sample_grid, stretched, widened
 from kan.members import stacked_input
 from kan.splines import basis, is_uniform, uniform_polynomials
@@ -138,6 +142,34 @@ class GridLayer(EdgeLayer):
             closest = refit(self.coefficients, self.knots, knots, k, x)
             coefficients = torch.where(nested[..., None, None], coefficients, closest)
         self._move(coefficients, knots)
+
+    @torch.no_grad()
+    def divide(self, x: Tensor, width: float, *, limit: int = EXTENSION) -> int:
+        """Divides the intervals that samples lie in until none of these is wider; the splines stay what they were.
+
+        Args:
+            x: samples, (M, B, I) or (B, I).
+            width: of an interval at most, in units of the inputs.
+            limit: most intervals to add: memory grows with them, for all inputs and members.
+
+        Returns:
+            Intervals added, for all inputs and members as many, see `kan.grids.division`.
+
+        Raises:
+            ValueError: a width that is not positive, samples that are not finite, or more than `limit` intervals.
+        """
+        x = stacked_input(x, self.members, self.in_features, self.like())
+        if not 0.0 < width < math.inf:
+            raise ValueError(f"width must be positive and finite, got {width}")
+        if not bool(x.isfinite().all()):
+            raise ValueError("intervals can be divided at finite inputs only, got NaN or inf")
+        parts = parts_of(self.knots, self.spline_order, x, width)
+        added = int((parts - 1).sum(dim=-1).max())
+        if added > limit:
+            raise ValueError(f"a width of {width:g} takes {added} intervals more, and at most {limit} are added")
+        if added:
+            self._move(*divided(self.coefficients, self.knots, self.spline_order, parts))
+        return added
 
     @torch.no_grad()
     def extend_domain(self, x: Tensor, *, margin: float = 0.0, limit: int = EXTENSION) -> int:

@@ -10,7 +10,9 @@ examples:
   python -m scripts.benchmark                                   the whole table, a quarter of an hour
   python -m scripts.benchmark --quick                           a first look, under a minute
   python -m scripts.benchmark --case 2,5,1:5:1000 --members 1 32 --threads 2
+  python -m scripts.benchmark --strategy ewc --case 2,16,16,1:50:1024 --members 10
   python -m scripts.benchmark --device cuda --batch 65536 --members 1 32
+  python -m scripts.benchmark --overhead 20                     a sweep's start, checks, records, figures; minutes
   python -m scripts.benchmark --peer pykan=/venvs/pykan/bin/python --peer efficient-kan=python3:/src/efficient-kan/src
 """
 
@@ -36,9 +38,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--grids", type=int, nargs="*", default=[5, 10, 20, 50, 100, 200], help="grid sizes of the figure"
     )
+    parser.add_argument(
+        "--strategy", nargs="+", default=[], metavar="NAME", help="steps under these strategies, and nothing else"
+    )
     parser.add_argument("--memory", action="append", metavar="SIZES:GRID:BATCH", help="peak memory of these cases")
     parser.add_argument(
         "--peaks", type=int, metavar="STEPS", default=100, help="steps a task of five peaks; 0 for none"
+    )
+    parser.add_argument(
+        "--overhead", type=int, metavar="RUNS", help="instead of all that: what a sweep of short runs costs, by part"
     )
     parser.add_argument("--quick", action="store_true", help="few rounds, whole steps only, no memory, no five peaks")
     parser.add_argument("--output", type=Path, default=Path("results/benchmark"))
@@ -51,6 +59,7 @@ def main() -> None:
     import torch  # not before --help has been answered
 
     from scripts.benchmark.cases import CASES, Case
+    from scripts.benchmark.overhead import write_overhead
     from scripts.benchmark.peers import PeerError
     from scripts.benchmark.suite import run
 
@@ -63,15 +72,19 @@ def main() -> None:
             *options.threads,
             *options.grids,
             *([options.batch] if options.batch is not None else []),
+            *([options.overhead] if options.overhead is not None else []),
         ]
         if min(counts) < 1 or options.peaks < 0:
-            raise ValueError("members, threads, grids and batch must be at least 1, peaks at least 0")
+            raise ValueError("members, threads, grids, batch and overhead must be at least 1, peaks at least 0")
         if max(options.threads) > 4 * (os.cpu_count() or 1):
             raise ValueError(
                 f"threads must be at most four times the cores, {os.cpu_count()}, got {max(options.threads)}"
             )
         if options.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("--device cuda, but torch finds no CUDA device here")
+        if options.overhead is not None:
+            write_overhead(options.overhead, options.output)
+            return
         run(options, cases, memory)
     except (ValueError, OSError, PeerError) as error:
         sys.exit(f"error: {error}")

@@ -16,6 +16,7 @@ from scripts.benchmark.comparison import Row, compare, five_peaks
 from scripts.benchmark.memory import check_memory, least_memory, peak_memory
 from scripts.benchmark.peers import Peer
 from scripts.benchmark.report import grid_figure, machine, tables, write_csv
+from scripts.benchmark.strategies import strategies_table
 from scripts.benchmark.timing import STAGES
 
 _FIGURE = Case((4, 32, 32, 1), 5, 1024)
@@ -38,6 +39,11 @@ def run(options: Namespace, cases: Sequence[Case], memory: Sequence[Case]) -> No
     options.output.mkdir(parents=True, exist_ok=True)  # rather now than after all that work
     device_name = machine(device)
     print(device_name)
+    if options.strategy:
+        text = "".join(strategies_table(options.strategy, cases, m, dtype, device) for m in options.members)
+        replace_file(options.output / "strategies.md", lambda path: path.write_text(text, encoding="utf-8"))
+        print(options.output / "strategies.md")
+        return
     settings = {"dtype": dtype, "device": device}
     if options.quick:
         settings |= {"rounds": 5, "span": 0.005}

@@ -1,6 +1,6 @@
 """Paired timing: contenders take turns in one process, so that what disturbs one disturbs the others too."""
 
-__all__ = ["STAGES", "Job", "Ratio", "network_job", "paired", "ratio"]
+__all__ = ["STAGES", "Job", "Ratio", "network_job", "paired", "ratio", "work_job"]
 
 import time
 from collections.abc import Callable, Mapping
@@ -43,13 +43,19 @@ def network_job(model: nn.Module, inputs: Tensor, targets: Tensor, stage: str) -
         def work() -> None:
             step(inputs, targets)
 
+    return work_job(work, inputs.device)
+
+
+def work_job(work: Callable[[], Any], device: torch.device) -> Job:
+    """A job of doing some work on a device, which it waits for."""
+
     def job(calls: int) -> float:
-        if inputs.is_cuda:
+        if device.type == "cuda":
             torch.cuda.synchronize()
         began = time.perf_counter()
         for _ in range(calls):
             work()
-        if inputs.is_cuda:
+        if device.type == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - began
 

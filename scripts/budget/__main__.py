@@ -11,7 +11,7 @@ _USAGE = """usage: python -m scripts.budget FOLDER...
 
 The forgetting of finished runs and what it is due to: the optimizer's stale state, grids that change, each kind of
 parameters and each layer. Each run is trained again with each part kept still after the first task, for all its seeds,
-and budget.csv is written into its folder.
+and budget.csv and budget.png are written into its folder.
 
 example:
   python -m scripts.budget results/runs/kan-1a2b3c4d"""
@@ -24,11 +24,11 @@ def main() -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
         print(_USAGE)
         sys.exit(0 if arguments else 2)
-    from scripts.budget.training import write_budget  # slow to import: not before --help has been answered
+    from scripts.budget.training import train_budget  # slow to import: not before --help has been answered
 
     with answered(arguments, also=(ValueError,)):
         for folder in arguments:
-            for line in write_budget(Path(folder)):
+            for line in train_budget(Path(folder)):
                 print(line)
 
 

@@ -19,8 +19,8 @@ from continual.records.listing import read_lists
 from continual.records.lock import is_locked
 from continual.records.record import done_at, is_done
 from continual.records.states import note_failure, run_state
+from scripts.attempts import SWEEP, train_listed
 from scripts.config.composed import experiment_folder
-from scripts.sweeps import SWEEP, train_listed
 
 _HERE = ("BasicLauncher", "JoblibLauncher")
 """Launchers whose runs are this process's, or its children's."""

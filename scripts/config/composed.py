@@ -27,7 +27,6 @@ from scripts.config.identity import identity
 from scripts.config.needs import check_seeds
 from scripts.config.schema import ConfigError, check_config
 from scripts.config.tuning import check_tune
-from scripts.groups import without_hydra
 from tasks.functions import target_function
 
 _OF_THE_COMMAND = ("debug", "experiment", "jobs", "limits", "tracker", "results", "report", "sweep", "rerun", "tune")
@@ -64,11 +63,9 @@ def plain(config: DictConfig) -> dict[str, Any]:
         ConfigError: see `scripts.config.schema`; also a value that is missing or refers to nothing.
     """
     try:
-        resolved = OmegaConf.to_container(without_hydra(config), resolve=True, throw_on_missing=True)
+        values = {str(key): _resolved(config[key]) for key in config if key != "hydra"}
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0]) from None
-    assert isinstance(resolved, dict)
-    values = {str(key): value for key, value in resolved.items()}
     settings = OmegaConf.select(config, "debug.settings")
     if isinstance(settings, DictConfig):  # whatever else it is, the check refuses
         put(values, OmegaConf.to_container(settings, resolve=True))
@@ -80,6 +77,10 @@ def plain(config: DictConfig) -> dict[str, Any]:
     if values["device"] == "auto":
         values["device"] = "cuda" if torch.cuda.is_available() else "cpu"
     return values
+
+
+def _resolved(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True, throw_on_missing=True) if OmegaConf.is_config(node) else node
 
 
 def put(values: Any, settings: Any) -> None:

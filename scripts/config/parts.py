@@ -1,9 +1,11 @@
 """What a config names, built and checked to fit together: model, curriculum and all that takes part in training."""
 
-__all__ = ["Parts", "build_parts", "try_parts"]
+__all__ = ["Parts", "build_curriculum", "build_parts", "try_parts"]
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,57 +63,34 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
     """
     if values["device"] == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device=cuda, but torch finds no CUDA device here; use device=cpu or device=auto")
-    seeds = values["seeds"]
-    dtype = getattr(torch, values["dtype"])
-    device = torch.device(values["device"])
+    with _in_one_line():
+        return _built(values, members)
+
+
+def build_curriculum(values: dict[str, Any]) -> Curriculum:
+    """The curriculum alone, in float64 on the CPU.
+
+    Args:
+        values: a plain config.
+
+    Raises:
+        ConfigError: whatever is wrong with it, in one line.
+    """
+    with _in_one_line():
+        return _curriculum(values)
+
+
+def _curriculum(values: dict[str, Any]) -> Curriculum:
+    made: Curriculum = _partial(values["curriculum"])(generators_from(values["seeds"], "data"))
+    changed = values["debug"].get("curriculum")
+    return _partial(changed)(made) if changed else made
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """Turns what is raised about a config's values into a `ConfigError`."""
     try:
-        curriculum = _partial(values["curriculum"])(generators_from(seeds, "data")).to(dtype, device)
-        if values["debug"].get("curriculum"):
-            curriculum = _partial(values["debug"]["curriculum"])(curriculum)
-        model: StackedModel = _partial(values["model"])(
-            in_features=curriculum.in_features,
-            out_features=curriculum.out_features,
-            members=len(seeds),
-            generators=generators_from(seeds, "model"),
-            dtype=dtype,
-            device=device,
-        )
-        settings, limits = Settings(**values["training"]), Limits(**values["limits"])
-        adaptations = [instantiate(node) for node in values["adaptation"].values() if node]
-        if not any(adaptation.widens for adaptation in adaptations):
-            _check_range(model, curriculum.input_range)
-        make = _partial(values["optimizer"])
-        optimizer = make_optimizer(make, model)
-        check_members(make)
-        needs = needs_of(model, curriculum, settings, optimizer, adaptations, members or len(seeds))
-        needs.check()
-        switch_at = getattr(optimizer, "switch_at", 0)
-        if switch_at >= settings.steps:
-            raise ConfigError(f"optimizer.switch_at={switch_at} is never reached with training.steps={settings.steps}")
-        penalty = instantiate(values["penalty"]) if values["penalty"] else None
-        if penalty is not None:
-            with torch.no_grad():  # whether it can be computed for this model
-                penalty(model, curriculum.tasks[0].train_inputs[:, :2])
-        training = Training(
-            model,
-            curriculum,
-            make,
-            _strategies(values["strategy"]),
-            settings,
-            generators_from(seeds, "batches"),
-            adaptations,
-            penalty,
-            [instantiate(node) for node in values.get("probe", {}).values() if node],
-        )
-        training.check()
-        needs = needs.with_extensions(training, members or len(seeds))
-        needs.check()
-        TrainingStep(model, optimizer, penalty, **step_hooks(training))  # whether they go together
-        # what only a pass forward and back shows, an engine that does not run here for example
-        output = model(curriculum.tasks[0].train_inputs[:, :1])
-        torch.autograd.grad(output.sum(), trainable(model), allow_unused=True)
-        _check_losses(model, curriculum)
-        return Parts(training, instantiate(values["tracker"]), needs, limits)
+        yield
     except ConfigError:
         raise
     except (ValueError, TypeError, ArithmeticError, InstantiationException, MemoryError, RuntimeError) as error:
@@ -127,6 +106,57 @@ def build_parts(values: dict[str, Any], members: int | None = None) -> Parts:
             raise
         message = str(cause).partition("Exception raised from")[0]  # torch adds the way through its own code
         raise ConfigError(" ".join(message.split())) from error
+
+
+def _built(values: dict[str, Any], members: int | None) -> Parts:
+    seeds = values["seeds"]
+    dtype = getattr(torch, values["dtype"])
+    device = torch.device(values["device"])
+    curriculum = _curriculum(values).to(dtype, device)
+    model: StackedModel = _partial(values["model"])(
+        in_features=curriculum.in_features,
+        out_features=curriculum.out_features,
+        members=len(seeds),
+        generators=generators_from(seeds, "model"),
+        dtype=dtype,
+        device=device,
+    )
+    settings, limits = Settings(**values["training"]), Limits(**values["limits"])
+    adaptations = [instantiate(node) for node in values["adaptation"].values() if node]
+    if not any(adaptation.widens for adaptation in adaptations):
+        _check_range(model, curriculum.input_range)
+    make = _partial(values["optimizer"])
+    optimizer = make_optimizer(make, model)
+    check_members(make)
+    needs = needs_of(model, curriculum, settings, optimizer, adaptations, members or len(seeds))
+    needs.check()
+    switch_at = getattr(optimizer, "switch_at", 0)
+    if switch_at >= settings.steps:
+        raise ConfigError(f"optimizer.switch_at={switch_at} is never reached with training.steps={settings.steps}")
+    penalty = instantiate(values["penalty"]) if values["penalty"] else None
+    if penalty is not None:
+        with torch.no_grad():  # whether it can be computed for this model
+            penalty(model, curriculum.tasks[0].train_inputs[:, :2])
+    training = Training(
+        model,
+        curriculum,
+        make,
+        _strategies(values["strategy"]),
+        settings,
+        generators_from(seeds, "batches"),
+        adaptations,
+        penalty,
+        [instantiate(node) for node in values.get("probe", {}).values() if node],
+    )
+    training.check()
+    needs = needs.with_extensions(training, members or len(seeds))
+    needs.check()
+    TrainingStep(model, optimizer, penalty, **step_hooks(training))  # whether they go together
+    # what only a pass forward and back shows, an engine that does not run here for example
+    output = model(curriculum.tasks[0].train_inputs[:, :1])
+    torch.autograd.grad(output.sum(), trainable(model), allow_unused=True)
+    _check_losses(model, curriculum)
+    return Parts(training, instantiate(values["tracker"]), needs, limits)
 
 
 def _partial(node: dict[str, Any]) -> Any:

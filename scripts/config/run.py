@@ -29,15 +29,19 @@ from scripts.config.tuning import choose, is_tuned, with_settings
 _BEGAN = time.time()
 
 
-def build_run(config: DictConfig) -> Run:
+def build_run(config: DictConfig, values: dict[str, Any] | None = None) -> Run:
     """Everything that a run needs, from the config that Hydra composed for it.
 
     Where settings are to be chosen, the trials come first, unless the run has its record.
 
+    Args:
+        config: as Hydra composed it.
+        values: the same in plain containers, if it has been checked already.
+
     Raises:
         ConfigError: whatever is wrong with the config, in one line.
     """
-    asked = values = plain(config)
+    asked = values = plain(config) if values is None else values
     hydra: Any = HydraConfig.get()
     check_places(hydra)
     if vast(values):

@@ -19,8 +19,7 @@ from continual.metrics import METRICS, metrics_of, summarize
 from continual.records.files import replace_file
 from continual.records.store import StoredRun, find_runs, flat, is_number
 from continual.records.upkeep import clean, leftovers, merge
-from continual.reports.numbers import format_interval, format_value
-from continual.reports.undefined import undefined_notes
+from continual.reports.numbers import format_interval, format_value, undefined_notes
 from scripts.command import train_command
 from scripts.runs.chosen import check_known, chosen_runs
 from scripts.runs.comparing import compare

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from continual.adaptations import GridSchedule
-from continual.extension import Change, Extension, Settings, Training, hooks
+from continual.extension import Change, Extension, Quadratic, Settings, Training, hooks
+from continual.models import jacobian
 from continual.optimizers import LBFGS, Adam, LevenbergMarquardt
 from continual.records.checkpoint import Checkpoint
 from continual.strategies import Cumulative, FineTune, Strategy
@@ -17,12 +18,12 @@ from continual.training.loop import train
 from continual.training.stepping import TrainingStep
 from kan import KAN
 from mlp_baselines import MLP
-from tasks import gaussian_peaks
+from tasks import drift, gaussian_peaks
 from tasks.sampling import generators_from
 
 DOUBLE = torch.float64
 ADAM = functools.partial(Adam, lr=0.01)
-METHODS = [name for name in vars(Extension) if not name.startswith("_") and name != "capturable"]
+METHODS = [name for name, each in vars(Extension).items() if not name.startswith("_") and callable(each)]
 
 
 def training(seeds=(0, 1), strategy=None, make=ADAM, steps=6, **options) -> Training:
@@ -44,6 +45,9 @@ class Diary(Extension):
     def check(self, training) -> None:
         self.heard.append(f"check {training.settings.steps}")
 
+    def begin(self, session) -> None:
+        self.heard.append(f"begin {type(session.optimizer).__name__}")
+
     def before_task(self, moment) -> None:
         self.heard.append(f"before task {moment.task} {moment.total}")
 
@@ -58,8 +62,18 @@ class Diary(Extension):
         self.heard.append("loss")
         return 0.0 * predictions.sum((1, 2))
 
+    def loss_gradients(self, model) -> None:
+        self.heard.append("look")
+
+    def quadratics(self):
+        self.heard.append("quadratics")
+        return ()
+
     def gradients(self, model) -> None:
         self.heard.append("gradients")
+
+    def predictor(self, task):
+        self.heard.append(f"predictor {task}")
 
     def after_step(self, task, step, losses) -> None:
         self.heard.append(f"after step {task} {step}")
@@ -77,11 +91,13 @@ class Diary(Extension):
 def test_who_is_called_when() -> None:
     diary = Diary()
     train(training(steps=2, observers=[diary]))
-    step = ["data 7", "loss", "gradients"]
+    step = ["data 7", "loss", "look", "quadratics", "gradients"]
+    looked = [f"predictor {task}" for task in range(3)]
     first = ["before task 1 0", "before step 1 0", *step, "after step 0 1", "before step 1 1", *step, "after step 0 2"]
-    assert diary.heard[: 3 + len(first)] == ["check 2", "evaluation 0", "task done 0", *first]
-    assert diary.heard[3 + len(first) :][:3] == ["after task 1 2", "evaluation 2", "task done 1"]
-    assert diary.heard[-3:] == ["after task 3 6", "evaluation 6", "task done 3"]
+    begun = ["check 2", "begin Adam", *looked, "evaluation 0", "task done 0", *first]
+    assert diary.heard[: len(begun)] == begun
+    assert diary.heard[len(begun) :][:6] == ["after task 1 2", *looked, "evaluation 2", "task done 1"]
+    assert diary.heard[-6:] == ["after task 3 6", *looked, "evaluation 6", "task done 3"]
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -513,3 +529,106 @@ def test_what_is_shown_can_not_be_written_to_and_a_plain_strategy_will_do() -> N
     before = whole.curriculum.tasks[0].train_targets.clone()
     train(replace(whole, settings=replace(whole.settings, batch_size=None), strategy=Extension()))
     assert torch.equal(whole.curriculum.tasks[0].train_targets, before)
+
+
+class Spring(Extension):
+    """Pulls towards a place, by a matrix, with a slope and a constant."""
+
+    def __init__(self, blocks=True) -> None:
+        self.blocks = blocks
+
+    def begin(self, session) -> None:
+        draw = session.generators("spring")
+        sizes = [p[0].numel() for p in session.model.parameters() if p.requires_grad]
+        P = sum(sizes)
+        numbers = torch.stack([torch.randn(3 * P + 9 + 1, dtype=DOUBLE, generator=each) for each in draw])
+        anchor, diagonal, slope, root, constant = numbers.split([P, P, P, 9, 1], dim=1)
+        root = root.unflatten(1, (3, 3))
+        blocks = [(torch.tensor([0, 2, 5]), root @ root.mT)] if self.blocks else []
+        self.quadratic = Quadratic(anchor, 0.1 + diagonal.square(), blocks, slope, 100.0 + constant[:, 0])
+
+    def quadratics(self):
+        return [self.quadratic]
+
+
+def dense(quadratic: Quadratic) -> torch.Tensor:
+    """A, written out."""
+    A = torch.diag_embed(quadratic.diagonal)
+    for places, matrix in quadratic.blocks:
+        A[:, places.unsqueeze(1), places] += matrix
+    return A
+
+
+def test_quadratic_terms_are_what_autograd_makes_of_them_and_keep_members_apart() -> None:
+    run, alone = training(observers=[Spring()]), training(seeds=(1,), observers=[Spring()])
+    for each in (run, alone):
+        train(each)
+    quadratic = run.observers[0].quadratic
+    x = torch.randn(quadratic.anchor.shape, dtype=DOUBLE, requires_grad=True)
+    d = x - quadratic.anchor
+    q = 0.5 * torch.einsum("mi,mij,mj->m", d, dense(quadratic), d) + (quadratic.slope * d).sum(1) + quadratic.constant
+    (gradient,) = torch.autograd.grad(q.sum(), x)
+    value, given = quadratic.value_and_gradient(x.detach())
+    torch.testing.assert_close(value, q.detach(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(given, gradient, rtol=1e-12, atol=1e-12)
+    for mine, its in zip(run.model.parameters(), alone.model.parameters(), strict=True):
+        torch.testing.assert_close(mine[1:], its, rtol=1e-10, atol=1e-10)
+
+
+def test_a_quadratic_term_is_the_same_as_the_term_of_a_loss() -> None:
+    class Term(Spring):
+        quadratics = Extension.quadratics
+
+        def loss_term(self, model, inputs, predictions):
+            x = torch.cat([p.flatten(1) for p in model.parameters() if p.requires_grad], dim=1)
+            d = x - self.quadratic.anchor
+            square = 0.5 * torch.einsum("mi,mij,mj->m", d, dense(self.quadratic), d)
+            return square + (self.quadratic.slope * d).sum(1) + self.quadratic.constant
+
+    for make in (ADAM, LBFGS):
+        declared, written = training(observers=[Spring()], make=make), training(observers=[Term()], make=make)
+        histories = [train(each) for each in (declared, written)]
+        np.testing.assert_allclose(histories[0].loss[-1], histories[1].loss[-1], rtol=1e-5)
+        for mine, its in zip(declared.model.parameters(), written.model.parameters(), strict=True):
+            torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-5)  # L-BFGS amplifies rounding
+
+
+def test_levenberg_marquardt_solves_for_quadratic_terms() -> None:
+    run = training(observers=[Spring()], make=LevenbergMarquardt, steps=1)
+    run = replace(run, settings=Settings(1), curriculum=replace(run.curriculum, tasks=run.curriculum.tasks[:1]))
+    train(run)  # of a model that is linear in its parameters
+    predictions, J = jacobian(run.model, run.curriculum.tasks[0].train_inputs)
+    quadratic, count = run.observers[0].quadratic, J.shape[1]
+    x = torch.cat([p.detach().flatten(1) for p in run.model.parameters() if p.requires_grad], dim=1)
+    errors = (predictions - run.curriculum.tasks[0].train_targets)[..., 0]
+    slope = 2.0 / count * torch.einsum("mb,mbp->mp", errors, J[:, :, 0]) + quadratic.value_and_gradient(x)[1]
+    assert float(slope.abs().max()) < 1e-5  # a gain of the last digit of F lies in it
+
+
+def test_several_strategies_are_one_training() -> None:
+    diary = Diary()
+    both = training(strategy=[Cumulative(reset_optimizer=False), diary], steps=2)
+    assert not both.reset_optimizer
+    train(both)
+    assert "begin Adam" in diary.heard
+    alone = training(strategy=Cumulative(reset_optimizer=False), steps=2)
+    np.testing.assert_array_equal(train(alone).matrix(), train(training(strategy=(alone.strategy,), steps=2)).matrix())
+
+
+def test_what_can_not_go_together_is_refused_before_any_work() -> None:
+    class Cuts(Extension):
+        surgery = True
+
+        def gradients(self, model) -> None: ...
+
+    class Ends(Extension):
+        needs_boundaries = True
+
+    with pytest.raises(ValueError, match="say what predicts a task; use one of them"):
+        training(strategy=[Diary(), Diary()]).check()
+    with pytest.raises(ValueError, match=r"Cuts changes gradients .* LBFGS can't search"):
+        train(training(observers=[Cuts()], make=LBFGS))
+    train(training(observers=[Cuts()], steps=1))
+    stream = replace(training(observers=[Ends()]), curriculum=drift(generators_from([0, 1], "data")).to(DOUBLE))
+    with pytest.raises(ValueError, match="Ends has to be told where a task ends"):
+        replace(stream, settings=Settings(2)).check()

@@ -346,3 +346,11 @@ def test_every_case_of_a_list_of_options_builds(experiment) -> None:
                 found = parameter_counts(parts.training.model)["trainable"]
                 assert found == pytest.approx(budget, abs=60), case
         assert seen == {option for case in cases for option in case.strip("[]").split(",")}
+
+
+def test_what_probes_hold_is_part_of_the_forecast(monkeypatch) -> None:
+    monkeypatch.setattr("scripts.config.needs.available_memory", lambda: 120_000_000)
+    wide = ("model.width=64", "model.grid_size=50", "probe=response")
+    assert build_parts(values(*wide)).needs.memory < 120_000_000
+    with pytest.raises(ConfigError, match=r"the run needs about .* most of it .* a seed for what Response keeps"):
+        build_parts(values(*wide, "probe.response.samples=500"))

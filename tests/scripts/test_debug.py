@@ -19,7 +19,8 @@ from scripts.config.parts import try_parts
 from scripts.config.schema import ConfigError
 from scripts.effects import without_effect
 from scripts.groups import options
-from tasks import Curriculum, Task
+from tasks import Curriculum, Task, drift
+from tasks.sampling import generators_from
 from tests.short_runs import CONFIGS, compare, short_run
 
 EXPERIMENTS = sorted(
@@ -118,8 +119,29 @@ def test_the_verdict_tells_a_model_that_learns_from_one_that_does_not(tmp_path, 
     assert (ratio < 0.01).all()
     with pytest.raises(OverfitError, match=r"does NOT overfit one batch: short, .*: 0 of 3 seeds"):
         overfitted(_on_one_batch(tmp_path / "bad", *good[:2], "optimizer=sgd", "optimizer.lr=1e-9"))
-    with pytest.raises(OverfitError, match="0 of 3"):  # again, from the record
+    with pytest.raises(OverfitError, match=r"0 of 3 .* the optimizer learns nothing"):  # again, from the record
         overfitted(_on_one_batch(tmp_path / "bad", *good[:2], "optimizer=sgd", "optimizer.lr=1e-9"))
+
+
+def test_an_optimizer_that_comes_nowhere_is_told_from_a_model_that_can_not(tmp_path, caplog) -> None:
+    slow = ["model=mlp", "model.width=16", "optimizer.lr=0.01"]
+    with caplog.at_level("WARNING"):
+        record = overfitted(_on_one_batch(tmp_path / "slow", *slow))
+    said = r"overfits one batch, but not by its own optimizer: short, 8 samples .*: 0 of 3 seeds come below 1 % by the "
+    assert re.search(
+        said + r"run's own optimizer .*; 3 of 3 seeds .* by Levenberg–Marquardt from the same", caplog.text
+    )
+    assert (record.R[:, -1, 0] > 0.01 * record.baseline[:, 0]).all()  # the record is of its own optimizer
+    left = {path.name for path in (tmp_path / "slow").iterdir()}
+    assert left == {"config.yaml", "curves.npz", "log.txt", "model.pt", "record.json"}
+    with pytest.raises(OverfitError, match=r"0 of 3 .* 0 of 3 .*; look at the model's size"):
+        overfitted(_on_one_batch(tmp_path / "line", *slow, "model.depth=1"))
+
+
+def test_a_stream_has_a_batch_too() -> None:
+    batch = one_batch(drift(generators_from([0], "data"), points_per_step=20), samples=4)
+    assert batch.stream is None
+    assert batch.tasks[0].train_inputs.shape == (1, 4, 1)
 
 
 def test_a_profile_has_every_phase_and_changes_no_bit(tmp_path) -> None:

@@ -120,7 +120,7 @@ def test_one_run_leaves_everything_behind(tmp_path) -> None:
         ("feynman", 8, ["figure"]),
         ("parameter_count", 31, ["figure"]),
         ("locality", 10, ["figure", "probes"]),
-        ("pykan_227", 12, ["figure", "matrices", "probes", "responses"]),
+        ("pykan_227", 12, ["figure", "matrices", "probes", "responses", "interference", "support", "tasks"]),
         ("overlap", 8, ["figure"]),
         ("runtime", 15, ["figure"]),  # of 19: with the short form's seeds the one and the ten are the same run
     ],

@@ -24,7 +24,13 @@ def compact(value: float) -> str:
 
 
 def draw_cells(
-    axes: Axes, values: ArrayLike, norm: Normalize, *, written: bool = True, partial: ArrayLike | None = None
+    axes: Axes,
+    values: ArrayLike,
+    norm: Normalize,
+    *,
+    written: bool = True,
+    partial: ArrayLike | None = None,
+    colours: str = "viridis_r",
 ) -> None:
     """A heat map from light (low) to dark (high) with the value in each cell, undefined ones grey with "–".
 
@@ -34,9 +40,10 @@ def draw_cells(
         norm: the colour scale.
         written: whether to write the numbers.
         partial: which cells are not defined for every member and so get an asterisk; shape of `values`.
+        colours: name of matplotlib's colour map.
     """
     array = np.asarray(values, dtype=np.float64)
-    cmap = mpl.colormaps["viridis_r"].with_extremes(bad=MISSING)
+    cmap = mpl.colormaps[colours].with_extremes(bad=MISSING)
     shown = np.where(np.isfinite(array), array, np.nan)
     if isinstance(norm, LogNorm):
         shown = np.where(shown <= 0, norm.vmin or 0.0, shown)  # an error of exactly zero is as light as can be
@@ -45,8 +52,8 @@ def draw_cells(
     axes.tick_params(length=0)
     if not written:
         return
-    colours = image.to_rgba(np.ma.masked_invalid(shown))
-    bright = colours[..., :3] @ np.array([0.299, 0.587, 0.114])
+    painted = image.to_rgba(np.ma.masked_invalid(shown))
+    bright = painted[..., :3] @ np.array([0.299, 0.587, 0.114])
     for i, j in np.ndindex(*array.shape):
         colour = INK if bright[i, j] > 0.5 else "white"
         text = compact(float(array[i, j])) + ("*" if partial is not None and np.asarray(partial)[i, j] else "")

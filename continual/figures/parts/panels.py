@@ -1,6 +1,6 @@
 """Panels in rows and columns, placed by inches, and sheets of them with one legend and the notes below."""
 
-__all__ = ["Entry", "Grid", "label_panel", "note_lines", "panel_sheet", "series_entry", "spread_line"]
+__all__ = ["Entry", "Grid", "label_panel", "label_row", "note_lines", "panel_sheet", "series_entry", "spread_line"]
 
 import textwrap
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from continual.figures.parts.style import band, escape, legend, panel, sheet, write_notes
+from continual.figures.parts.style import GREY, band, escape, legend, panel, sheet, write, write_notes
 from continual.reports.wrapping import shorten_name, wrap_name
 
 Entry = tuple[Artist, str]
@@ -120,6 +120,24 @@ def label_panel(axes: Axes, title: str, width: float, head: float = 0.0) -> None
     """A title of at most two lines above a panel of that width, `head` inches above it."""
     lines = wrap_name(title, int(width / 0.062), 2)
     axes.set_title(escape("\n".join(lines)), pad=4 + 72 * head)
+
+
+def label_row(figure: Figure, middle: float, name: str, colour: str, below: str, width: int = 21) -> None:
+    """What stands at the left of a row of panels: a name in at most three lines, and a smaller line.
+
+    Args:
+        figure: on which.
+        middle: of the row, inches from the figure's upper edge.
+        name: of a model.
+        colour: of the name.
+        below: the smaller line; nothing if empty.
+        width: letters of a line.
+    """
+    lines = wrap_name(name, width, 3)
+    top = middle - 0.5 * (0.125 * len(lines) + (0.12 if below else 0))
+    write(figure, 0.12, top, escape("\n".join(lines)), color=colour, fontweight="bold", linespacing=1.15)
+    if below:
+        write(figure, 0.12, top + 0.125 * len(lines) + 0.02, below, fontsize=6.5, color=GREY)
 
 
 def spread_line(

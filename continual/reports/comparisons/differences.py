@@ -11,13 +11,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from continual.metrics import Summary, find_metric, metric_names, summarize
+from continual.metrics.statistics import ALL_ZERO, PairedDifference, PValue, holm, paired_difference
 from continual.records.files import replace_file
 from continual.records.record import Record
 from continual.reports.comparisons.crossed import Crossed, crossed
-from continual.reports.numbers import format_interval, format_value
+from continual.reports.numbers import format_interval, format_value, undefined_notes
 from continual.reports.tables import aligned_table, markdown_table, raw, write_csv
-from continual.reports.undefined import undefined_notes
-from continual.statistics import ALL_ZERO, PairedDifference, PValue, holm, paired_difference
 
 WHICH = ("final_rmse", "forgetting")
 Kind = Literal["sign_flip", "wilcoxon"]

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from continual.metrics import find_metric, metric_names
+from continual.metrics.statistics import RankTable, rank_table
 from continual.records.files import replace_file
 from continual.records.record import Record
 from continual.reports.comparisons.crossed import Crossed, crossed
 from continual.reports.numbers import format_value
 from continual.reports.tables import aligned_table, markdown_table, raw, write_csv
-from continual.statistics import RankTable, rank_table
 
 
 def ranks(table: Crossed, metric: str, level: float = 0.05) -> RankTable:

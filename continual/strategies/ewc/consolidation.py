@@ -104,14 +104,13 @@ class EWC(Strategy):
         held = vector if places is None else vector * sum(len(each) ** 2 for each in places) // layout.count
         if self.weight > 0.0 and held > self.most_memory:
             raise ValueError(
-                f"EWC's {self.curvature} matrix of {layout.count} parameters takes {held / 1e9:.3g} GB for {members} "
-                f"members, more than strategy.ewc.most_memory={self.most_memory:.3g} bytes: use curvature=diagonal, "
-                "fewer seeds or a smaller model"
+                f"EWC's {self.curvature} matrix of {layout.count} parameters takes {held:.3g} bytes for {members} "
+                f"members, more than strategy.ewc.most_memory={self.most_memory:.3g}: use curvature=diagonal"
             )
         return 2 * (held + vector) + max(8 * PIECE, vector * training.curriculum.out_features) if self.weight else 0
 
     def begin(self, session: Session) -> None:
-        """See `Extension.begin`."""
+        """See `Extension`."""
         self._loss = session.loss
 
     def quadratics(self) -> Sequence[Quadratic]:
@@ -128,9 +127,8 @@ class EWC(Strategy):
         found = curvature_of(moment.model, self._loss, moment.inputs, moment.targets, places)
         if self.curvature == "knot" and found.diagonal is not None:
             found = Curvature(shared(found.diagonal, moment.model, self._layout))
-        before = self._terms[0] if self._terms else None
-        term = anchored(before, found.scaled(self.weight), moment.model, self.decay, self.anchors == "each")
-        self._terms = (term,)
+        found, before = found.scaled(self.weight), self._terms[0] if self._terms else None
+        self._terms = (anchored(before, found, moment.model, self.decay, self.anchors == "each"),)
 
     @torch.no_grad()
     def changed(self, moment: Moment, change: Change) -> None:

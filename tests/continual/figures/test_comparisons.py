@@ -6,8 +6,8 @@ from matplotlib.colors import to_hex
 
 from continual.figures import critical_difference, performance_profiles
 from continual.figures.parts.style import model_styles
+from continual.metrics.statistics import performance_profile
 from continual.reports.comparisons import crossed, ranks
-from continual.statistics import performance_profile
 from tests.synthetic import assert_no_word_is_cut_off, five_peaks, toy_functions, write_run
 
 KAN = "KAN G=200, L-BFGS"

@@ -11,7 +11,7 @@ from continual.metrics import CORE, METRICS, Metric, find_metric, intransigence,
 from continual.records.record import Record, read_record
 from continual.records.references import find_reference
 from continual.records.store import StoredRun
-from continual.reports.undefined import undefined_notes
+from continual.reports.numbers import undefined_notes
 from tests.synthetic import write_run
 
 CONFIG = {

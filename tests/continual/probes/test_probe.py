@@ -192,3 +192,21 @@ def test_thinned(count, kept) -> None:
     assert found[0, 0] == 0.0
     if kept > 1:
         assert found[0, -1] == 9.0
+
+
+@pytest.mark.parametrize("probe", [Response(samples=3), Interference(), Support(), Drift()], ids=lambda p: p.name)
+def test_the_forecast_of_memory_holds_at_least_what_is_kept(probe) -> None:
+    whole = training(local_kan(depth=2, width=3, base="silu"))
+    found = probe.measure(whole.model, whole.curriculum, 0)
+    boundaries = len(whole.curriculum) + 1
+    kept = boundaries * sum(8 * torch.as_tensor(each).numel() for each in found.values())
+    forecast = probe.memory(whole, 2)
+    assert kept <= forecast < kept + 5e6
+    assert probe.memory(whole, 200) > 50 * forecast  # in proportion, but for a piece at a time
+    larger = training(local_kan(depth=2, width=3, base="silu", grid_size=500))
+    assert probe.memory(larger, 2) > forecast
+
+
+def test_a_probe_of_ones_own_needs_no_forecast() -> None:
+    whole = training()
+    assert Probe().memory(whole, 10) == 0.0

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from continual.metrics import summarize
+from continual.metrics.statistics import holm, paired_difference, rank_table
 from continual.records.record import Record
 from continual.reports.comparisons import (
     crossed,
@@ -18,7 +19,6 @@ from continual.reports.comparisons import (
     write_ranks,
 )
 from continual.reports.numbers import format_interval
-from continual.statistics import holm, paired_difference, rank_table
 from tests.synthetic import five_peaks, toy_functions, write_run
 
 KAN = "KAN G=200, L-BFGS"

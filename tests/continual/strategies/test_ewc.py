@@ -258,7 +258,11 @@ def test_a_matrix_on_grown_columns_is_that_of_the_same_parameters() -> None:
 @pytest.mark.parametrize(
     ("strategy", "options", "message"),
     [
-        (EWC(curvature="full", most_memory=1e3), {}, r"EWC's full matrix of 44 parameters takes .* GB for 2 members"),
+        (
+            EWC(curvature="full", most_memory=1e3),
+            {},
+            "EWC's full matrix of 44 parameters takes 3.1e.04 bytes",
+        ),
         (EWC(curvature="knot"), {"model": MLP}, "curvature=knot needs a model with grids"),
         (EWC(), {"adaptations": [GridSchedule(3, [6, 12])]}, "GridSchedule gives them another meaning"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from continual.metrics import summarize
+from continual.metrics import METRICS, find_metric, summarize
 from continual.trackers import TensorBoardTracker, TrackioTracker
 from continual.trackers.marker import tracking_ended
 from tests.continual.trackers.test_trackers import LOSS, RMSE, STEPS, TASKS, R, follow, record, whole
@@ -45,7 +45,10 @@ def test_tensorboard_holds_curves_rows_settings_and_metrics(tmp_path: Path) -> N
     index, seen = curve(found, "task/rmse/task_1")
     assert index == list(range(TASKS + 1))
     np.testing.assert_allclose(seen, np.nanmean(R[..., 0], axis=0), rtol=1e-6)
-    for name, values in record(tmp_path).metrics.items():
+    alone = [name for name in METRICS if find_metric(name).needs != "another run"]
+    assert len(alone) == len(METRICS) - 2
+    for name in alone:
+        values = record(tmp_path).metrics[name]
         np.testing.assert_allclose(curve(found, f"{name}/mean")[1], float(summarize(values).mean), rtol=1e-6)
     assert found.Tags()["images"] == ["matrix"]
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import wilcoxon
 
-from continual.statistics.aggregates import probability_of_improvement
-from continual.statistics.intervals import Interval, bootstrap_interval, student_interval
-from continual.statistics.samples import Array, as_sample
+from continual.metrics.statistics.aggregates import probability_of_improvement
+from continual.metrics.statistics.intervals import Interval, bootstrap_interval, student_interval
+from continual.metrics.statistics.samples import Array, as_sample
 
 EXACT = 20
 """Up to so many pairs every combination of signs is counted."""

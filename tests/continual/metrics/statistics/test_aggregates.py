@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from continual.statistics import (
+from continual.metrics.statistics import (
     interquartile_mean,
     optimality_gap,
     performance_profile,

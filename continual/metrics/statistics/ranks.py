@@ -7,6 +7,7 @@ Curricula that are variants of each other are not as many independent ones.
 
 __all__ = ["RankTable", "critical_difference", "rank_table"]
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike
 from scipy.special import fdtrc
 from scipy.stats import chi2, rankdata, studentized_range
 
-from continual.statistics.samples import Array, better
+from continual.metrics.statistics.samples import Array, better
 
 
 @lru_cache(maxsize=64)
@@ -44,7 +45,7 @@ def critical_difference(models: int, curricula: int, level: float = 0.05) -> flo
             "a critical difference needs two models, a curriculum and a level between 0 and 1, "
             f"got {models}, {curricula} and {level}"
         )
-    return _quantile(models, level) / np.sqrt(2.0) * float(np.sqrt(models * (models + 1) / (6.0 * curricula)))
+    return float(_quantile(models, level)) * math.sqrt(models * (models + 1) / (12.0 * curricula))
 
 
 @dataclass(frozen=True)

@@ -27,15 +27,15 @@ __all__ = [
     "wilcoxon_test",
 ]
 
-from continual.statistics.aggregates import (
+from continual.metrics.statistics.aggregates import (
     interquartile_mean,
     optimality_gap,
     performance_profile,
     probability_of_improvement,
     profile_band,
 )
-from continual.statistics.intervals import Interval, bootstrap_interval, student_interval
-from continual.statistics.paired import (
+from continual.metrics.statistics.intervals import Interval, bootstrap_interval, student_interval
+from continual.metrics.statistics.paired import (
     ALL_ZERO,
     PairedDifference,
     PValue,
@@ -44,4 +44,4 @@ from continual.statistics.paired import (
     sign_flip_test,
     wilcoxon_test,
 )
-from continual.statistics.ranks import RankTable, critical_difference, rank_table
+from continual.metrics.statistics.ranks import RankTable, critical_difference, rank_table

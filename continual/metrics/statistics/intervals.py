@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from continual.metrics import summarize
-from continual.statistics.samples import DRAWS, Array, as_matrix, as_sample, draws_of
+from continual.metrics.statistics.samples import DRAWS, Array, as_matrix, as_sample, draws_of
 
 
 class Interval(NamedTuple):

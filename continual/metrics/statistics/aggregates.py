@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
-from continual.statistics.intervals import Interval
-from continual.statistics.samples import DRAWS, Array, as_matrix, better, draws_of
+from continual.metrics.statistics.intervals import Interval
+from continual.metrics.statistics.samples import DRAWS, Array, as_matrix, better, draws_of
 
 _CHUNK = 2**22  # numbers at a time
 

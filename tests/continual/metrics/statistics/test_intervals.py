@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from continual.statistics import Interval, bootstrap_interval, interquartile_mean, student_interval
+from continual.metrics.statistics import Interval, bootstrap_interval, interquartile_mean, student_interval
 
 
 def test_students_interval_by_hand() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from continual.statistics import critical_difference, rank_table
+from continual.metrics.statistics import critical_difference, rank_table
 
 # Demšar (2006), table 6: areas under the curve of C4.5 with and without tuned parameters on 14 data sets; in the last
 # but one the third is printed as equal to the fourth and ranked before it

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from continual.statistics import holm, paired_difference, sign_flip_test, wilcoxon_test
+from continual.metrics.statistics import holm, paired_difference, sign_flip_test, wilcoxon_test
 
 
 def enumerated(d: np.ndarray) -> float:
