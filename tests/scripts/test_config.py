@@ -32,7 +32,7 @@ def values(*overrides: str):
 def test_every_option_builds(group, option) -> None:
     if group == "tracker" and option in ("tensorboard", "trackio"):
         pytest.importorskip(option, reason=f"the extra {option} is not installed")
-    build_parts(values(f"{group}={option}"))
+    build_parts(values(f"{group}={option}", *(["model=mlp"] if option == "continual_backprop" else [])))
 
 
 ENOUGH = {"grid_schedule": ["model.grid_size=3"], "symbols": [], "pruning": []}

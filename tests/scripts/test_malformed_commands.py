@@ -27,7 +27,7 @@ GROUPS = {
     ),
     "curriculum": ("gaussian_peaks", "function", "toy_regions", "toy_sequence"),
     "optimizer": ("adam", "sgd", "lbfgs", "adam_lbfgs", "levenberg_marquardt", "rmsprop"),
-    "strategy": ("finetune", "cumulative"),
+    "strategy": ("finetune", "cumulative", "replay", "derpp", "agem", "ogd", "si", "mas", "lwf", "l2", "independent"),
     "adaptation": ("none", "grid_update", "grid_schedule", "domain_extension", "pruning", "symbols"),
     "penalty": ("none", "sparsity"),
 }

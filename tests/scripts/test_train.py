@@ -223,6 +223,8 @@ def test_settings_that_change_nothing_are_said(tmp_path) -> None:
     assert said("training.batch_size=99") == []
     assert said("training.evaluate_every=21") == ["training.evaluate_every"]
     assert said("curriculum=function", "strategy=cumulative", "curriculum.noise=0.0") == ["strategy"]
+    assert said("curriculum=function", "strategy=lwf") == ["strategy"]
+    assert said("curriculum=function", "strategy=l2") == []
     assert said("model=mlp", "model.width=3", "model.depth=3", "curriculum.peaks=3", "optimizer.lr=1", "name=x") == []
     assert said("model.grid_range=[-2,2]", "model.engine=dense", "model.base=zero", "dtype=float64") == []
     done = call("model.noise_scale=0.7", f"results={tmp_path}", *SHORT)
@@ -233,6 +235,8 @@ def test_what_removes_nothing_says_so(tmp_path) -> None:
     done = call("adaptation=domain_extension", f"results={tmp_path}", *SHORT)
     assert "no adaptation found anything to do" in done.stdout
 
+
+STRATEGIES = ", ".join(sorted(path.stem for path in (ROOT / "conf" / "strategy").glob("*.yaml")))
 
 MISTAKES = [
     (["model.grid_sise=5"], "model.grid_sise is not a config key; did you mean grid_size?"),
@@ -279,9 +283,9 @@ MISTAKES = [
     (["threads=0"], "threads: input should be greater than or equal to 1, got 0"),
     (["tracker=null"], "tracker must be one of none, tensorboard, trackio, wandb, got null"),
     (["tracker=[1,2]"], "tracker must be one of none, tensorboard, trackio, wandb, got [1,2]"),
-    (["strategy=true"], "strategy must be one of cumulative, finetune, got true"),
-    (["-m", "strategy=finetune,5"], "strategy must be one of cumulative, finetune, got finetune,5"),
-    (["strategy=null"], "strategy must be one of cumulative, finetune, got null"),
+    (["strategy=true"], f"strategy must be one of {STRATEGIES}, got true"),
+    (["-m", "strategy=finetune,5"], f"strategy must be one of {STRATEGIES}, got finetune,5"),
+    (["strategy=null"], f"strategy must be one of {STRATEGIES}, got null"),
     (["model.noise_scale=nan"], "model.noise_scale must be a finite number, got nan"),
     (["model.grid_range=[-1,inf]"], "model.grid_range[1] must be a finite number, got inf"),
     (["curriculum.noise=-inf"], "curriculum.noise must be a finite number, got -inf"),
