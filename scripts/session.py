@@ -15,9 +15,9 @@ from continual.reports.tables import text_table
 from continual.run import save_summary
 from scripts.attempts import one_of_many, set_threads
 from scripts.command import train_command
+from scripts.config.effects import chosen_keys, without_effect
 from scripts.config.run import build_run, train_run
 from scripts.drawing import draw_probes
-from scripts.effects import chosen_keys, without_effect
 from scripts.errors import answered
 
 

@@ -35,12 +35,12 @@ from continual.records.states import run_state
 from continual.stopping import leave_to_workers
 from scripts.attempts import SWEEP, set_threads, train_listed
 from scripts.config.composed import check_places, entry_of, experiment_folder, plain
+from scripts.config.effects import chosen_keys, without_effect
 from scripts.config.loading import SweepLoader
 from scripts.config.needs import A_PROCESS, available_memory
 from scripts.config.parts import try_parts
 from scripts.config.schema import ConfigError
 from scripts.config.tuning import check_trials
-from scripts.effects import chosen_keys, without_effect
 from scripts.errors import explain
 from scripts.forecast import Forecast
 from scripts.workers import Workers

@@ -1,13 +1,11 @@
 """RMSE of every task along training, a panel for each model; accuracies where all runs are classification."""
 
-__all__ = ["curve_limits", "draw_curves", "task_colours", "task_curves", "task_labels"]
+__all__ = ["curve_limits", "draw_curves", "task_curves", "task_labels"]
 
 from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -25,6 +23,7 @@ from continual.figures.parts.style import (
     model_styles,
     sheet,
     styled,
+    task_colours,
     write_notes,
 )
 from continual.records.record import Record
@@ -36,12 +35,6 @@ LEGEND = (
 )
 DECADES = 12
 """The axis shows at most so many decades below the largest value."""
-
-
-def task_colours(count: int) -> list[str]:
-    """One colour a task, in the order of learning; hues of no model."""
-    places = np.linspace(0.0, 0.92, count) if count > 1 else [0.4]
-    return [to_hex(colour) for colour in mpl.colormaps["viridis"](places)]
 
 
 def curve_limits(records: Sequence[Record], measure: Measure = RMSE) -> tuple[float, float]:

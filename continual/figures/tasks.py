@@ -6,14 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from continual.figures.curves import task_colours
 from continual.figures.parts.panels import Grid, note_lines
-from continual.figures.parts.style import GREY, INK, escape, message, sheet, styled, write, write_notes
+from continual.figures.parts.style import GREY, escape, message, sheet, styled, write, write_notes
+from continual.figures.parts.task_panels import (
+    colours_of,
+    draw_outline,
+    draw_samples,
+    draw_target,
+    few_ticks,
+    finish_panel,
+    number_tasks,
+    outlines_of,
+    target_norm,
+)
 from continual.figures.parts.task_view import TaskView
 from continual.records.record import Record
 from continual.reports.wrapping import shorten_name
@@ -122,18 +129,13 @@ def _grid(left: float, top: float, count: int) -> Grid:
     return Grid(left, top, [SIDE] * count, [SIDE], (GAP, 0.0))
 
 
-def _colours(view: TaskView) -> list[str]:
-    colours = task_colours(len(view.task_names))
-    return [colours[index] for index in view.shown]
-
-
 def _curves(figure: Figure, view: TaskView, left: float, top: float) -> None:
     """One input: the target, where each task lies, and its samples."""
     axes = Grid(left, top, [WIDTH / 2 - LEFT - 0.2], [SIDE], (0.0, 0.0)).panel(figure, 0, 0)
     low, high = (float(end) for end in view.box[0])
     x = np.linspace(low, high, view.maps.shape[1]) if view.maps is not None else None
     places = []
-    for place, colour in enumerate(_colours(view)):
+    for place, colour in enumerate(colours_of(view)):
         values, targets = view.inputs[place, :, 0], view.targets[place]
         curve = view.map_of(place)
         if x is not None and curve is not None and (place == 0 or not view.one_target):
@@ -146,36 +148,36 @@ def _curves(figure: Figure, view: TaskView, left: float, top: float) -> None:
         every = -(-len(values) // DOTS)
         axes.plot(values[::every], targets[::every], ".", color=colour, markersize=3, gid="samples")
     axes.set_xlim(low, high)
-    _number(axes, [(at, 1.0) for at in places], view, upright=True)
-    _tick(axes, 6)
+    number_tasks(axes, [(at, 1.0) for at in places], view, upright=True)
+    few_ticks(axes, 6)
     axes.set_xlabel("input", labelpad=1)
     axes.set_ylabel("target", labelpad=2)
 
 
 def _plane(figure: Figure, view: TaskView, left: float, top: float) -> None:
     """Two inputs: one map with the outlines of all tasks and one with their samples, or a map for each target."""
-    norm = _norm(view)
+    norm = target_norm(view)
     if view.one_target or view.maps is None:
         grid = _grid(left, top, 2)
         for column in range(2):
             axes = grid.panel(figure, 0, column)
-            _map(axes, view, 0, norm)
+            draw_target(axes, view, 0, norm)
             for place in range(len(view.shown)):
-                _outline(axes, view, place, 0)
+                draw_outline(axes, view, place, 0)
                 if column == 1:
-                    _samples(axes, view, place, 1)
+                    draw_samples(axes, view, place, 1)
             if column == 0:
-                _number(axes, [tuple(each[0].mean(axis=0)) for each in _outlines(view)], view)
-            _finish(axes, view, 1, column == 0)
+                number_tasks(axes, [tuple(each[0].mean(axis=0)) for each in outlines_of(view)], view)
+            finish_panel(axes, view, 1, column == 0)
             axes.set_title("tasks" if column == 0 else "samples", pad=3)
         return
     places = _some(len(view.shown), 5)
     grid = _grid(left, top, len(places))
     for column, place in enumerate(places):
         axes = grid.panel(figure, 0, column)
-        _map(axes, view, place, norm)
-        _outline(axes, view, place, 0)
-        _finish(axes, view, 1, column == 0)
+        draw_target(axes, view, place, norm)
+        draw_outline(axes, view, place, 0)
+        finish_panel(axes, view, 1, column == 0)
         axes.set_title(escape(shorten_name(_title(view, place), 26)), pad=3)
 
 
@@ -183,20 +185,20 @@ def _many(figure: Figure, view: TaskView, left: float, top: float) -> None:
     """More inputs: samples of all tasks, projected, then slices through the middles of some tasks."""
     pairs = len(view.columns) - 1
     places = _some(len(view.shown), 6 - pairs) if view.maps is not None else []
-    grid, norm = _grid(left, top, pairs + len(places)), _norm(view)
+    grid, norm = _grid(left, top, pairs + len(places)), target_norm(view)
     for pair in range(pairs):
         axes = grid.panel(figure, 0, pair)
         for place in range(len(view.shown)):
-            _samples(axes, view, place, pair + 1)
-            _outline(axes, view, place, pair)
-        _number(axes, [tuple(each[pair].mean(axis=0)) for each in _outlines(view)], view)
-        _finish(axes, view, pair + 1, True)
+            draw_samples(axes, view, place, pair + 1)
+            draw_outline(axes, view, place, pair)
+        number_tasks(axes, [tuple(each[pair].mean(axis=0)) for each in outlines_of(view)], view)
+        finish_panel(axes, view, pair + 1, True)
         axes.set_title("samples, projected" if pair == 0 else "", pad=3)
     for column, place in enumerate(places):
         axes = grid.panel(figure, 0, pairs + column)
-        _map(axes, view, place, norm)
-        _outline(axes, view, place, 0)
-        _finish(axes, view, 1, column == 0)
+        draw_target(axes, view, place, norm)
+        draw_outline(axes, view, place, 0)
+        finish_panel(axes, view, 1, column == 0)
         axes.set_title(f"slice through task {view.shown[place] + 1}", pad=3)
 
 
@@ -208,69 +210,3 @@ def _some(count: int, most: int) -> list[int]:
 def _title(view: TaskView, place: int) -> str:
     index = view.shown[place]
     return f"{index + 1}: {view.task_names[index]}"
-
-
-def _outlines(view: TaskView) -> Any:
-    assert view.outlines is not None, "tasks of several inputs have outlines"
-    return view.outlines
-
-
-def _norm(view: TaskView) -> Normalize:
-    """One scale for all maps of a curriculum."""
-    values = view.targets if view.maps is None else view.maps
-    known = values[np.isfinite(values)]
-    return Normalize(float(known.min()), float(known.max())) if len(known) else Normalize(0.0, 1.0)
-
-
-def _map(axes: Axes, view: TaskView, place: int, norm: Normalize) -> None:
-    """The target in the plane of the first two inputs, if anybody knows it."""
-    values = view.map_of(place)
-    if values is not None:
-        extent: Any = (*view.box[0], *view.box[1])
-        axes.imshow(values, cmap="Greys", norm=norm, alpha=0.8, origin="lower", extent=extent, aspect="auto")
-
-
-def _outline(axes: Axes, view: TaskView, place: int, pair: int) -> None:
-    corners = _outlines(view)[place, pair]
-    closed = np.concatenate([corners, corners[:1]])
-    axes.plot(closed[:, 0], closed[:, 1], color=_colours(view)[place], linewidth=1.1, gid="task")
-
-
-def _samples(axes: Axes, view: TaskView, place: int, column: int) -> None:
-    x, y = view.inputs[place, :, 0], view.inputs[place, :, column]
-    axes.plot(x, y, ".", color=_colours(view)[place], markersize=1.6, gid="samples")
-
-
-def _number(axes: Axes, places: Sequence[tuple[float, ...]], view: TaskView, *, upright: bool = False) -> None:
-    """The number of each task where it lies; above the panel where there is but one input."""
-    taken: list[tuple[float, ...]] = []
-    span = view.box[:, 1] - view.box[:, 0]
-    for (x, y), index in zip(places, view.shown, strict=True):
-        if any(abs(x - a) < 0.02 * span[0] and (upright or abs(y - b) < 0.05 * np.abs(span).max()) for a, b in taken):
-            continue  # another one stands there
-        taken.append((x, y))
-        where: Any = {"transform": axes.get_xaxis_transform(), "va": "bottom"} if upright else {"va": "center"}
-        box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.65, "pad": 0.3}
-        text = axes.text(x, y, str(index + 1), ha="center", fontsize=6.5, color=INK, gid="number", **where)
-        if not upright:
-            text.set_bbox(box)
-
-
-def _finish(axes: Axes, view: TaskView, column: int, first: bool) -> None:
-    """Limits and labels of a plane of the first input and another."""
-    for name, ends in (("x", view.box[0]), ("y", view.box[column])):
-        margin = 0.03 * (ends[1] - ends[0]) or 0.1
-        axes.set(**{f"{name}lim": (ends[0] - margin, ends[1] + margin)})
-    _tick(axes, 3)
-    axes.set_xlabel(f"input {view.columns[0] + 1}", labelpad=1)
-    axes.tick_params(labelleft=first)
-    if first:
-        axes.set_ylabel(f"input {view.columns[column] + 1}", labelpad=0)
-
-
-def _tick(axes: Axes, count: int) -> None:
-    """About so many round ticks within the limits of either axis."""
-    for axis in (axes.xaxis, axes.yaxis):
-        low, high = axis.get_view_interval()
-        places = MaxNLocator(count, steps=[1, 2, 5, 10]).tick_values(low, high)
-        axis.set_ticks([place for place in places if low <= place <= high])

@@ -15,9 +15,9 @@ from continual.records.record import read_record
 from continual.run import OverfitError, one_batch, overfitted, profiled
 from continual.run.profiling import PHASES, Phases
 from scripts.config.composed import identity, plain, put
+from scripts.config.effects import without_effect
 from scripts.config.parts import try_parts
 from scripts.config.schema import ConfigError
-from scripts.effects import without_effect
 from scripts.groups import options
 from tasks import Curriculum, Task, drift
 from tasks.sampling import generators_from

@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_module
 from continual.records.listing import read_sweep
 from continual.records.record import read_record
 from scripts.config.composed import plain
-from scripts.effects import chosen_keys, without_effect
+from scripts.config.effects import chosen_keys, without_effect
 
 ROOT = Path(__file__).parents[2]
 SHORT = ["seeds=2", "training.steps=2", "training.evaluate_every=1", "tracker=none"]

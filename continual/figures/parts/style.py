@@ -19,6 +19,7 @@ __all__ = [
     "shades",
     "sheet",
     "styled",
+    "task_colours",
     "write",
     "write_notes",
 ]
@@ -134,6 +135,12 @@ def looks(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], ModelStyle]
         colour = 1 - (1 - colour) * 0.65**rounds
         styles[family, name] = ModelStyle(to_hex(tuple(colour)), MARKERS[(markers[family] + position) % len(MARKERS)])
     return styles
+
+
+def task_colours(count: int) -> list[str]:
+    """One colour a task, in the order of learning; hues of no model."""
+    places = np.linspace(0.0, 0.92, count) if count > 1 else [0.4]
+    return [to_hex(colour) for colour in mpl.colormaps["viridis"](places)]
 
 
 def shades(families: Sequence[str], count: int) -> dict[str, list[str]]:
