@@ -35,7 +35,8 @@ class Forecast:
     """Adds up what the runs of a sweep will take.
 
     Args:
-        runs: of the sweep; those that are not added are taken to be like those that are.
+        runs: of the sweep; those that are not added are taken to be like those that are to be trained, for whether they
+            are done is seen when their turn comes.
     """
 
     def __init__(self, runs: int) -> None:
@@ -66,13 +67,13 @@ class Forecast:
 
     @property
     def _share(self) -> float:
-        """All runs over those that were looked at."""
-        return self.runs / max(len(self._done) + len(self._steps), 1)
+        """Runs that are left over those of them that were looked at."""
+        return self.left / max(len(self._steps), 1)
 
     @property
     def left(self) -> int:
-        """Runs that are to be trained."""
-        return round(len(self._steps) * self._share)
+        """Runs that are to be trained, at most."""
+        return self.runs - len(self._done)
 
     @property
     def seconds(self) -> float:
@@ -105,7 +106,9 @@ class Forecast:
         """
         if not self._steps:
             return ""
-        done = f", {self.runs - self.left} of them done" if self.left < self.runs else ""
+        unknown = self.runs - len(self._done) - len(self._steps)
+        least = "at least " if unknown else ""
+        done = f", {least}{len(self._done)} of them done" if self._done else ""
         at_a_time = f" with {jobs} runs at a time" if jobs > 1 else ""
         return (
             f"{self.runs} runs{done}; to do: {round(sum(self._steps.values()) * self._share)} steps, about "

@@ -83,6 +83,11 @@ def test_expected_seconds_of_runs_that_were_measured_counted_done_or_not_looked_
     forecast._steps, forecast._seconds = {0: 100, 1: 50, 3: 200}, {0: 1.0, 1: 2.0}
     forecast.add_done(2)
     assert forecast.expected() == pytest.approx([1.0, 2.0, 0.0, 4.0, 7.0 / 3.0])
+    # the one that was not looked at may be done or not: what is said of it is that it is to be trained
+    assert forecast.left == 4
+    assert "5 runs, at least 1 of them done; to do: 467 steps" in forecast.sentence()
+    forecast.add_done(4)
+    assert "5 runs, 2 of them done; to do: 350 steps" in forecast.sentence()
 
 
 def test_a_step_needs_no_compiler() -> None:
