@@ -2,7 +2,8 @@
 
 __all__ = ["probe_against_forgetting", "response_profiles"]
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,7 +15,7 @@ from continual.figures.parts.scales import metric_scale
 from continual.figures.parts.style import GREY, looks, message, model_styles, styled
 from continual.metrics import metric_names, summarize
 from continual.records.record import Record
-from continual.reports.correlation import probe_values, rank_correlation
+from continual.reports.correlation import probe_numbers, probe_values, rank_correlation
 from continual.reports.numbers import format_value
 
 SHOWN = ("response/mean_half_radius", "interference/mean_overlap")
@@ -22,6 +23,8 @@ SIZE = (2.9, 2.3)
 DIRECTIONS = ("along the diagonal", "along an axis", "random directions")
 LABELS = {
     "response/mean_half_radius": "response radius (half), units of the inputs",
+    "response/half_radius/diagonal": "response radius (half) along the diagonal",
+    "response/half_radius/axis": "response radius (half) along an axis",
     "interference/mean_overlap": "kernel overlap of tasks, 0–1",
     "interference/mean_cosine": "cosine of the tasks' gradients",
     "support/mean_published": "support overlap, 0–1",
@@ -37,22 +40,25 @@ def probe_against_forgetting(
     probes: Sequence[str] = SHOWN,
     metric: str = "forgetting",
     series: str | None = None,
+    where: Mapping[str, Any] | None = None,
 ) -> Figure:
     """A panel a probe: its value against forgetting, one point a run, with the rank correlation of the means.
 
     Args:
         records: finished runs; those without a probe are left out of its panel.
-        probes: numbers at the boundaries, "NAME/KEY"; see `continual.probes`.
+        probes: numbers at the boundaries, "NAME/KEY" or "NAME/KEY/DIRECTION"; see `continual.probes`.
         metric: what is compared with, a name of `continual.metrics.METRICS`.
         series: an axis of the sweep whose values have a look each, and are drawn as a whole in the bootstrap: models
             that learned several curricula. None where every run is a model of its own.
+        where: only runs with these values of axes.
 
     Raises:
         ValueError: an unknown metric.
     """
     metric_names([metric])
+    records = [run for run in records if all(run.sweep.get(key) == value for key, value in (where or {}).items())]
     here = {
-        probe: [r for r in records if probe in r.probes and not np.isnan(probe_values(r, probe)).all()]
+        probe: [r for r in records if probe in probe_numbers(r) and not np.isnan(probe_values(r, probe)).all()]
         for probe in probes
     }
     shown = [record for record in records if any(record in each for each in here.values())]

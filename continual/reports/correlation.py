@@ -1,13 +1,14 @@
 """Rank correlation of what a probe says with what is forgotten, and its interval by bootstrap."""
 
-__all__ = ["RankCorrelation", "probe_values", "rank_correlation", "spearman"]
+__all__ = ["RankCorrelation", "probe_numbers", "probe_values", "rank_correlation", "spearman"]
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from continual.probes.response import Direction
 from continual.records.record import Record
 
 Array = NDArray[np.float64]
@@ -25,6 +26,22 @@ class RankCorrelation(NamedTuple):
     """Of how many of them the first value's mean is infinite: they share the highest rank."""
 
 
+def probe_numbers(record: Record) -> dict[str, Array]:
+    """What a run's probes say in one number at every boundary, (M, T+1), by name.
+
+    "interference/mean_overlap" say; and of what a probe measures in several directions, each of them by itself:
+    "response/half_radius/diagonal".
+    """
+    found: dict[str, Array] = {}
+    for key, values in record.probes.items():
+        kinds = record.probes.get(f"{key.partition('/')[0]}/kinds")
+        if values.shape == record.R.shape[:2]:
+            found[key] = values
+        elif kinds is not None and values.shape == (*record.R.shape[:2], len(kinds)):
+            found |= {f"{key}/{get_args(Direction)[int(kind)]}": values[..., i] for i, kind in enumerate(kinds)}
+    return found
+
+
 def probe_values(record: Record, name: str) -> Array:
     """What a probe says of each member of a run, (M,): the mean over the boundaries after the first task.
 
@@ -33,12 +50,12 @@ def probe_values(record: Record, name: str) -> Array:
 
     Args:
         record: a finished run.
-        name: a number at every boundary, "interference/mean_overlap" say.
+        name: see `probe_numbers`.
 
     Raises:
         ValueError: the run has no such.
     """
-    known = {key: each for key, each in record.probes.items() if each.shape == record.R.shape[:2]}
+    known = probe_numbers(record)
     if name not in known:
         there = ", ".join(known) or "none: it was run without probes"
         raise ValueError(f"{record.name} has no probe value {name!r}; there are {there}")

@@ -123,7 +123,7 @@ def test_one_run_leaves_everything_behind(tmp_path) -> None:
         ("special_functions", 8, ["figure"]),
         ("feynman", 8, ["figure"]),
         ("parameter_count", 31, ["figure"]),
-        ("locality", 10, ["figure", "probes"]),
+        ("locality", 10, ["figure", "probes", "probes_line"]),
         ("pykan_227", 12, ["figure", "matrices", "probes", "responses", "interference", "support", "tasks"]),
         ("overlap", 8, ["figure"]),
         ("strategies", 23, ["figure", "retention"]),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from continual.reports.correlation import probe_values, rank_correlation, spearman
+from continual.reports.correlation import probe_numbers, probe_values, rank_correlation, spearman
 
 
 @pytest.mark.parametrize("count", [3, 10, 50])
@@ -63,3 +63,15 @@ def test_what_a_probe_says_is_its_mean_over_the_boundaries_that_have_something_t
         probe_values(record, "size/by_layer")
     with pytest.raises(ValueError, match="none: it was run without probes"):
         probe_values(SimpleNamespace(name="model", R=record.R, probes={}), "size/total")
+
+
+def test_directions_of_a_probe_are_numbers_of_their_own() -> None:
+    half = np.arange(18.0).reshape(3, 3, 2)
+    probes = {"response/kinds": np.array([2, 0]), "response/half_radius": half}
+    record = SimpleNamespace(name="KAN", probes=probes, R=np.zeros((3, 3, 2)))
+    numbers = probe_numbers(record)
+    np.testing.assert_array_equal(numbers["response/half_radius/random"], half[..., 0])
+    np.testing.assert_array_equal(numbers["response/half_radius/diagonal"], half[..., 1])
+    np.testing.assert_array_equal(probe_values(record, "response/half_radius/diagonal"), half[:, 1, 1])
+    with pytest.raises(ValueError, match="no probe value 'response/half_radius/axis'"):
+        probe_values(record, "response/half_radius/axis")
