@@ -215,7 +215,7 @@ def test_the_command(tmp_path) -> None:
     ("arguments", "message"),
     [
         (["--case", "2,1"], "error: a case reads"),
-        (["--members", "0"], "error: members, threads, grids and batch must be at least 1"),
+        (["--members", "0"], "error: members, threads, grids, batch and overhead must be at least 1, peaks at least 0"),
         (["--peer", "pykan=/no/such/python"], "error: pykan: cannot run"),
         (["--peer", f"pykan={sys.executable}"], "error: pykan: PackageNotFoundError"),
         (["--threads", "100000"], "error: threads must be at most"),

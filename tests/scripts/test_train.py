@@ -55,7 +55,7 @@ SHORTER = {
     "pykan_227": ["curriculum.size=10", "curriculum.test_points=20", "tune.keys={optimizer.lr:[0.1]}"],
     "overlap": ["sweep.grid_size=5", "sweep.overlap=0.5,2.0"],
     "strategies": [*FEW, "tune.keys=null", "values.models=[kan_2]", "values.curricula=[peaks_1]"],
-    "rescue": [*FEW, "values.models=[mlp]", "values.curricula=[peaks_1]", "sweep.step=0,3"],
+    "rescue": [*FEW, "values.models=[mlp]", "values.curricula=[peaks_1]", "sweep.step=a,d"],
 }
 """What else an experiment needs to do all that it does in a few steps."""
 
