@@ -44,7 +44,12 @@ class SweepLoader(ConfigLoaderImpl):
         key = (config_name, run_mode, tuple(lines))
         if key not in self._composed:
             made = super()._load_configuration_impl(config_name, lines, run_mode, from_shell, validate_sweep_overrides)
-            self._composed[key] = pickle.dumps(made)  # of which a copy takes a third of the time
+            try:
+                self._composed[key] = pickle.dumps(made)  # of which a copy takes a third of the time
+            except pickle.PicklingError:  # classes of a launcher's config that came with a cluster's job are not these
+                return super()._load_configuration_impl(
+                    config_name, overrides, run_mode, from_shell, validate_sweep_overrides
+                )
         config: DictConfig = pickle.loads(self._composed[key])
         self._apply_overrides_to_config([each for each in parsed if self._is_value(each)], config)
         of_the_task = [each for each in parsed if not each.is_hydra_override()]
