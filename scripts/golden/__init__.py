@@ -1,1 +1,1 @@
-"""Golden files of other implementations' networks, made by those implementations themselves."""
+"""Golden files of other implementations' networks and strategies, made by those implementations themselves."""

@@ -27,8 +27,8 @@ class SI(Importance):
 
     Zenke, Poole & Ganguli, Continual Learning Through Synaptic Intelligence (2017), https://arxiv.org/abs/1703.04200;
     that Ω is never below 0 and g is without P is what the authors' code (`pathint`) does. Avalanche's plugin takes the
-    gradient with the penalty's, c = λ/2 with Ω scaled by 0.0015 and at most 0.001, and ξ = 1e-7; mammoth's `si` clips
-    gradients to ±1 and adds up lr g², with the penalty's, which is the path only of plain gradient descent.
+    gradient with the penalty's, c = λ/2 with Ω scaled by 0.0015 and at most 0.001, and ξ = 1e-7; mammoth's `si` steps
+    along gradients clipped to ±1. Neither bounds Ω from below.
 
     Args:
         weight: c; 0 is fine-tuning.
