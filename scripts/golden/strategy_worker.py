@@ -120,10 +120,10 @@ def _mammoth(folder: str) -> dict[str, Any]:
     sys.path.insert(0, folder)
     os.chdir(folder)
     import models.utils.continual_model as base
+    from models import si
     from models.agem import AGem
     from models.derpp import Derpp
     from models.ewc_on import EwcOn
-    from models import si
     from utils.buffer import Buffer
 
     base.get_device = lambda *_: torch.device("cpu")
