@@ -246,9 +246,7 @@ def _avalanche_agem() -> dict[str, Any]:
         found = {"before": _flat(each.grad for each in net.parameters())}
         plugin.after_backward(strategy)
         found["after"] = _flat(each.grad for each in net.parameters())
-        cases.append(
-            {"batch": _data([(x, y)])[0], "memory": _data([(x_old, y_old)])[0], "before": before, "after": after}
-        )
+        cases.append({"batch": _data([(x, y)])[0], "memory": _data([(x_old, y_old)])[0], **found})
     return {"name": "agem", "outputs": 2, "weights": _weights(net), "cases": cases}
 
 
