@@ -236,7 +236,7 @@ def _avalanche_agem() -> dict[str, Any]:
     plugin.buffers = [None]  # there is a memory
     for (x, y), (x_old, y_old) in ((tasks[a], tasks[b]) for a in range(TASKS) for b in range(TASKS)):
         if torch.equal(x, x_old):
-            y = 2.0 * net(x).detach() - y_old  # the opposite gradient of that of the memory, but for a half
+            y = 2.0 * net(x).detach() - y_old  # errors opposite to the memory's, but for some samples
             y[:3] += 0.3
         plugin.sample_from_memory = lambda x=x_old, y=y_old: (x, y, torch.zeros(len(x)))
         optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
@@ -246,7 +246,7 @@ def _avalanche_agem() -> dict[str, Any]:
         found = {"before": _flat(each.grad for each in net.parameters())}
         plugin.after_backward(strategy)
         found["after"] = _flat(each.grad for each in net.parameters())
-        cases.append({"batch": _data([(x, y)])[0], "memory": _data([(x_old, y_old)])[0], **found})
+        cases.append({"batch": _data([(x, y)])[0], "memory": _data([(x_old, y_old)])[0]} | found)
     return {"name": "agem", "outputs": 2, "weights": _weights(net), "cases": cases}
 
 
