@@ -29,7 +29,7 @@ LATE = {
 ENTRANCES = ("scripts/train.py", "scripts/plot.py", "scripts/report.py", "scripts/errors.py", "scripts/*/__main__.py")
 """What answers `--help` and most mistakes before torch is there: may import late what needs it."""
 
-FOREIGN = "scripts/*/peer_worker.py"
+FOREIGN = "scripts/*/*_worker.py"
 """What another project's Python runs, with that project's packages."""
 
 LINES = 250

@@ -3,6 +3,8 @@
 
 Takes {"make": true}, and as arguments "avalanche" or "mammoth" and the folder of mammoth's sources. Answers what went
 in and what came out, all of it float64: networks of five tanh units, [2, 5, O], as weight and bias of each layer.
+
+In one file: it runs where nothing else of this project is.
 """
 
 import hashlib

@@ -131,7 +131,6 @@ def test_identity_is_of_what_there_is_to_choose_from() -> None:
         (["tune.keys={optimizer.lr:{low:0.1,high:1.0}}"], "of which a grid has no values"),
         (["tune.keys={optimizer.lr:{low:0.0,high:1.0,log:true}}", *TPE], "0 < low < high"),
         (["tune.keys={optimizer.lr:{low:1.0,high:0.1}}", *TPE], "low < high"),
-        (["tune.keys={optimizer.lr:{low:-1.0,high:0.1}}", *TPE], "(in the trials with optimizer.lr=-1.0)"),
         ([KEYS, "tune.sampler=tpa", "tune.trials=3"], "tune.sampler must be one of grid, random, tpe, gp"),
         ([KEYS, "tune.sampler=tpe"], "needs tune.trials"),
         ([KEYS, "tune.trials=3"], "has no use for a grid"),
