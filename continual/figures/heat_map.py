@@ -52,7 +52,7 @@ def heat_map(
     norm = scale.norm
     widths = [WIDE * len(across.present)] * len(values)
     grid = Grid(LEFT, TOP, widths, [HIGH * len(down.present)], (GAP, GAP))
-    total = grid.right + 1.05
+    total = grid.right + 1.3
     lines = note_lines(NOTES, total)
     figure = sheet(total, max(grid.bottom + 0.2, 3.0) + 0.12 * len(lines))  # the scale's label needs room
     for index, (value, table) in enumerate(cells.items()):
@@ -66,7 +66,7 @@ def heat_map(
         axes.set_yticks(range(len(names)), names)
         if third is not None and value is not None:
             axes.set_title(f"{third.title} {third.label(value)}" if third.numeric else third.label(value), pad=5)
-    draw_scale(figure, panel(figure, total - 0.6, TOP, 0.1, min(HIGH * len(down.present), 2.0)), norm, scale.label, 4)
+    draw_scale(figure, panel(figure, total - 0.85, TOP, 0.1, min(HIGH * len(down.present), 2.0)), norm, scale.label, 4)
     write_notes(figure, lines)
     return figure
 
