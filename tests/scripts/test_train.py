@@ -54,7 +54,14 @@ SHORTER = {
     ],
     "pykan_227": ["curriculum.size=10", "curriculum.test_points=20", "tune.keys={optimizer.lr:[0.1]}"],
     "overlap": ["sweep.grid_size=5", "sweep.overlap=0.5,2.0"],
-    "strategies": [*FEW, "tune.keys=null", "values.models=[kan_2]", "values.curricula=[peaks_1]"],
+    "strategies": [
+        *FEW,
+        "tune.keys=null",
+        "values.models=[kan_2]",
+        "values.local=[kan_2]",
+        "values.curricula=[peaks_1]",
+        "values.strategies=[finetune,replay,ogd,ewc_full,wsn]",
+    ],
     "rescue": [*FEW, "values.models=[mlp]", "values.curricula=[peaks_1]", "sweep.step=a,d"],
 }
 """What else an experiment needs to do all that it does in a few steps."""
@@ -126,7 +133,7 @@ def test_one_run_leaves_everything_behind(tmp_path) -> None:
         ("locality", 10, ["figure", "probes", "probes_line"]),
         ("pykan_227", 12, ["figure", "matrices", "probes", "responses", "interference", "support", "tasks"]),
         ("overlap", 8, ["figure"]),
-        ("strategies", 23, ["figure", "retention"]),
+        ("strategies", 7, ["figure", "retention"]),
         ("rescue", 4, ["figure", "weights"]),
         ("runtime", 15, ["figure"]),  # of 19: with the short form's seeds the one and the ten are the same run
     ],
