@@ -1,6 +1,17 @@
 """What the suite asks of a model, and what can be said of any stacked model."""
 
-__all__ = ["StackedModel", "edges", "jacobian", "parameter_counts", "portrait", "some_of", "trainable"]
+__all__ = [
+    "JACOBIAN_NUMBERS",
+    "StackedModel",
+    "columns_of",
+    "edges",
+    "jacobian",
+    "jacobian_pieces",
+    "parameter_counts",
+    "portrait",
+    "some_of",
+    "trainable",
+]
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -144,3 +155,29 @@ def jacobian(model: StackedModel, inputs: Tensor, members: Sequence[int] | None 
         return predictions, columns
     chosen = torch.as_tensor(list(members), device=inputs.device)
     return predictions[chosen], columns[chosen]
+
+
+JACOBIAN_NUMBERS = 2**22
+"""Numbers of a Jacobian that are held at a time: 32 MiB in float64. At least one sample's."""
+
+
+def columns_of(model: StackedModel) -> int:
+    """Trained parameters of a member, P."""
+    return sum(parameter[0].numel() for parameter in trainable(model))
+
+
+def jacobian_pieces(
+    model: StackedModel, inputs: Tensor, numbers: int | None = None
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """`jacobian` of a few samples at a time: which ones, predictions (M, b, O), and their Jacobian (M, b, O, P).
+
+    Args:
+        model: M members.
+        inputs: (M, B, I).
+        numbers: of the Jacobian to hold at a time; None for `JACOBIAN_NUMBERS`.
+    """
+    a_sample = model.members * model.out_features * columns_of(model)
+    size = max(1, (numbers or JACOBIAN_NUMBERS) // max(1, a_sample))
+    for start in range(0, inputs.shape[1], size):
+        part = slice(start, min(start + size, inputs.shape[1]))
+        yield part, *jacobian(model, inputs[:, part])

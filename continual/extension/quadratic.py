@@ -1,17 +1,26 @@
 r"""Quadratic penalties that a strategy adds to each member's loss, in a form that every optimizer can use."""
 
-__all__ = ["Quadratic", "flat"]
+__all__ = ["Quadratic", "flat", "unflat"]
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+P = TypeVar("P", bound=Tensor)
 
 
 def flat(tensors: Iterable[Tensor]) -> Tensor:
     """Tensors (M, ...) side by side, as the columns of a Jacobian are: (M, P)."""
     return torch.cat([each.flatten(1) for each in tensors], dim=1)
+
+
+def unflat(vector: Tensor, like: Sequence[P]) -> Iterator[tuple[P, Tensor]]:
+    """Tensors (M, ...), each with its columns of a vector (M, P) in its shape: the other way round than `flat`."""
+    pieces = vector.split([each[0].numel() for each in like], dim=1)
+    return ((each, piece.view(each.shape)) for each, piece in zip(like, pieces, strict=True))
 
 
 @dataclass(frozen=True)

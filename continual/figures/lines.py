@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from continual.figures.parts.axes import SweepAxis
+from continual.figures.parts.axes import SweepAxis, standing_at
 from continual.figures.parts.panels import label_panel, panel_sheet, series_entry
 from continual.figures.parts.scales import Scale, metric_scale
 from continual.figures.parts.style import GREY, ModelStyle, looks, message, styled
@@ -52,7 +52,7 @@ def lines(
         ValueError: a metric that does not exist.
     """
     metric_names(metrics)
-    records = [run for run in records if all(run.sweep.get(key) == value for key, value in (where or {}).items())]
+    records = standing_at(records, where)
     if not records:
         return message("Nothing to draw: there are no runs.")
     across = SweepAxis.of(axis, records)

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from continual.figures.parts.axes import standing_at
 from continual.figures.parts.panels import label_panel, panel_sheet, series_entry, spread_line
 from continual.figures.parts.scales import metric_scale
 from continual.figures.parts.style import GREY, looks, message, model_styles, styled
@@ -56,7 +57,7 @@ def probe_against_forgetting(
         ValueError: an unknown metric.
     """
     metric_names([metric])
-    records = [run for run in records if all(run.sweep.get(key) == value for key, value in (where or {}).items())]
+    records = standing_at(records, where)
     here = {
         probe: [r for r in records if probe in probe_numbers(r) and not np.isnan(probe_values(r, probe)).all()]
         for probe in probes

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from continual.extension import Quadratic
-from continual.models import StackedModel, jacobian, trainable
+from continual.models import StackedModel, columns_of, jacobian, trainable
 
 PIECE = 2**24
 """Numbers of a Jacobian that are held at a time: 128 MiB in float64."""
@@ -91,7 +91,7 @@ class LeastSquares:
         """Residuals (M', r) and their Jacobian (M', r, P) of some members, in `whole` or in pieces of the samples."""
         every = len(members) == self.model.members
         chosen = torch.as_tensor(list(members), device=self.inputs.device)
-        columns = sum(parameter[0].numel() for parameter in trainable(self.model))
+        columns = columns_of(self.model)
         samples, outputs = self.targets.shape[1:]
         size = samples if whole else max(1, PIECE // max(1, len(members) * outputs * columns))
         for inputs, targets in zip(self.inputs.split(size, dim=1), self.targets.split(size, dim=1), strict=True):

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from continual.extension import Training
-from continual.models import StackedModel
-from continual.probes.kernel import columns_of
+from continual.models import StackedModel, columns_of
 from continual.probes.parts import layers_of
 from continual.probes.probe import Probe, check_positive, named_parameters, thinned, thinned_count
 from tasks import Curriculum

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from continual.extension import Training
-from continual.models import StackedModel, trainable
-from continual.probes.kernel import columns_of, kernel_overlap, kernel_squares, squares_memory
+from continual.models import StackedModel, columns_of, trainable
+from continual.probes.kernel import kernel_overlap, kernel_squares, squares_memory
 from continual.probes.probe import Probe, check_positive, thinned, thinned_count
 from tasks import Curriculum
 from tasks.losses import Loss, MeanSquaredError

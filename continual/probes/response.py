@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from continual.extension import Training
-from continual.models import StackedModel, jacobian
-from continual.probes.kernel import columns_of, piece_memory, pieces
+from continual.models import StackedModel, columns_of, jacobian, jacobian_pieces
+from continual.probes.kernel import piece_memory
 from continual.probes.probe import Probe, check_positive, thinned
 from tasks import Curriculum
 
@@ -150,7 +150,7 @@ def response_profile(
             continue
         sizes = [
             torch.matmul(slopes.double(), anchors[:, part].mT).flatten(2).norm(dim=2)
-            for part, slopes in pieces(model, there)
+            for part, _, slopes in jacobian_pieces(model, there)
         ]
         moved[:, index] = torch.where(inside, torch.cat(sizes, dim=1), 0.0).sum(dim=1).cpu()
         normal[:, index] = torch.where(inside, at_zero, 0.0).sum(dim=1).cpu()

@@ -8,11 +8,8 @@ import torch
 from torch import Tensor
 
 from continual.extension import Extension, Training
-from continual.extension.quadratic import flat
-from continual.models import StackedModel, jacobian, trainable
-
-PIECE = 2**22
-"""Numbers of a Jacobian that are held at a time: 32 MiB in float64."""
+from continual.extension.quadratic import flat, unflat
+from continual.models import StackedModel, jacobian_pieces, trainable
 
 
 def parameters_of(model: StackedModel) -> Tensor:
@@ -27,12 +24,10 @@ def gradient_of(model: StackedModel) -> Tensor:
 
 def put_gradient(model: StackedModel, gradient: Tensor) -> None:
     """Writes a gradient (M, P) to the `grad` of the trained parameters."""
-    parameters = trainable(model)
-    pieces = gradient.split([parameter[0].numel() for parameter in parameters], dim=1)
-    for parameter, piece in zip(parameters, pieces, strict=True):
+    for parameter, piece in unflat(gradient, trainable(model)):
         if parameter.grad is None:
             parameter.grad = torch.empty_like(parameter)
-        parameter.grad.copy_(piece.view(parameter.shape))
+        parameter.grad.copy_(piece)
 
 
 def slopes(model: StackedModel, inputs: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -43,10 +38,8 @@ def slopes(model: StackedModel, inputs: Tensor, targets: Tensor) -> Iterator[tup
         inputs: (M, B, I).
         targets: (M, B, O), of which it is only asked which are NaN.
     """
-    numbers = model.out_features * sum(parameter.numel() for parameter in trainable(model))
-    size = max(1, PIECE // max(numbers, 1))
-    for x, y in zip(inputs.split(size, dim=1), targets.split(size, dim=1), strict=True):
-        predictions, found = jacobian(model, x)
+    for part, predictions, found in jacobian_pieces(model, inputs):
+        y = targets[:, part]
         yield predictions.masked_fill(y.isnan(), 0.0), found.masked_fill(y.isnan().unsqueeze(3), 0.0)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from continual.extension import Penalty, Quadratic, Training, owner
-from continual.extension.quadratic import flat
+from continual.extension.quadratic import flat, unflat
 from continual.models import StackedModel, trainable
 from continual.optimizers.lbfgs import LBFGS
 from continual.optimizers.least_squares import LeastSquares
@@ -174,9 +174,7 @@ class TrainingStep:
         for quadratic in quadratics:
             value, gradient = quadratic.value_and_gradient(x)
             losses = losses + value
-            pieces = gradient.split([parameter[0].numel() for parameter in parameters], dim=1)
-            for parameter, piece in zip(parameters, pieces, strict=True):
-                own = piece.view(parameter.shape)
+            for parameter, own in unflat(gradient, parameters):
                 parameter.grad = own if parameter.grad is None else parameter.grad.add_(own)
         return losses
 

@@ -1,9 +1,9 @@
 """An axis of a sweep: its values in order, their labels, and where they stand on a drawn axis."""
 
-__all__ = ["SweepAxis"]
+__all__ = ["SweepAxis", "standing_at"]
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +95,11 @@ class SweepAxis:
                 shown.append(value)
                 at = place
         return shown
+
+
+def standing_at(records: Sequence[Record], where: Mapping[str, Any] | None) -> list[Record]:
+    """The records that have these values on these axes of their sweep; all where nothing is asked."""
+    return [record for record in records if all(record.sweep.get(key) == value for key, value in (where or {}).items())]
 
 
 def _is_number(value: Any) -> bool:

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 import torch
 
 from continual.extension import Change, Moment, Quadratic, Session, Training
-from continual.models import trainable
-from continual.strategies.ewc.importance import PIECE, Curvature, Kind, curvature_of, places_of, shared
+from continual.models import JACOBIAN_NUMBERS, trainable
+from continual.strategies.ewc.importance import Curvature, Kind, curvature_of, places_of, shared
 from continual.strategies.ewc.penalty import anchored, from_state, moved, to_state
 from continual.strategies.layout import Layout, check_growth, layout_of, splines
 from continual.strategies.strategy import Strategy
@@ -107,7 +107,11 @@ class EWC(Strategy):
                 f"EWC's {self.curvature} matrix of {layout.count} parameters takes {held:.3g} bytes for {members} "
                 f"members, more than strategy.ewc.most_memory={self.most_memory:.3g}: use curvature=diagonal"
             )
-        return 2 * (held + vector) + max(8 * PIECE, vector * training.curriculum.out_features) if self.weight else 0
+        return (
+            2 * (held + vector) + max(8 * JACOBIAN_NUMBERS, vector * training.curriculum.out_features)
+            if self.weight
+            else 0
+        )
 
     def begin(self, session: Session) -> None:
         """See `Extension`."""

@@ -1,6 +1,6 @@
 r"""The Gauss–Newton matrix of a task's loss, as a whole or in parts: how much each parameter matters to it."""
 
-__all__ = ["PIECE", "Curvature", "Kind", "curvature_of", "places_of", "rows", "shared"]
+__all__ = ["Curvature", "Kind", "curvature_of", "places_of", "rows", "shared"]
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from continual.models import StackedModel, jacobian, trainable
+from continual.models import StackedModel, columns_of, jacobian_pieces
 from continual.strategies.layout import Layout, splines
 from tasks.losses import Loss
 
 Kind = Literal["diagonal", "knot", "layer", "full"]
-
-PIECE = 2**22
-"""Numbers of a Jacobian that are held at a time: 32 MiB in float64."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +79,9 @@ def rows(model: StackedModel, loss: Loss, inputs: Tensor, targets: Tensor) -> It
         inputs: (M, N, I).
         targets: (M, N, O), of which only the mask is asked.
     """
-    numbers = sum(parameter.numel() for parameter in trainable(model)) * targets.shape[2]
-    size = max(1, PIECE // max(1, numbers))
-    for x, y in zip(inputs.split(size, dim=1), targets.split(size, dim=1), strict=True):
-        predictions, slopes = jacobian(model, x)
+    for part, predictions, slopes in jacobian_pieces(model, inputs):
         if not loss.least_squares:
-            slopes = torch.einsum("mboc,mbop->mbcp", loss.fisher_root(predictions, y), slopes)
+            slopes = torch.einsum("mboc,mbop->mbcp", loss.fisher_root(predictions, targets[:, part]), slopes)
         yield slopes.flatten(1, 2)
 
 
@@ -108,7 +102,7 @@ def curvature_of(
         places: columns (K,) of each block that is wanted; None for the diagonal.
     """
     weight = loss.fisher_weight(targets)
-    count = sum(parameter[0].numel() for parameter in trainable(model))
+    count = columns_of(model)
     if places is None:
         total = torch.zeros(model.members, count, dtype=torch.float64, device=inputs.device)
         for piece in rows(model, loss, inputs, targets):

@@ -8,12 +8,9 @@ import torch
 from torch import Tensor
 
 from continual.extension import Change, Moment, Training
-from continual.models import StackedModel, jacobian, some_of, trainable
+from continual.models import StackedModel, jacobian_pieces, some_of, trainable
 from continual.strategies.isolation.freezing import Freezing
 from continual.strategies.layout import check_growth, layout_of
-
-PIECE = 2**22
-"""Numbers of a Jacobian that are held at a time."""
 
 
 @torch.no_grad()
@@ -28,10 +25,9 @@ def visits(model: StackedModel, inputs: Tensor, tolerance: float = 0.0) -> Tenso
         inputs: (M, N, I).
         tolerance: in units of output / parameter.
     """
-    numbers = sum(parameter.numel() for parameter in trainable(model)) * model.out_features
     total: Tensor | float = 0.0
-    for x in inputs.split(max(1, PIECE // max(1, numbers)), dim=1):
-        total = total + (jacobian(model, x)[1].abs() > tolerance).any(dim=2).double().sum(dim=1)
+    for _, _, slopes in jacobian_pieces(model, inputs):
+        total = total + (slopes.abs() > tolerance).any(dim=2).double().sum(dim=1)
     assert isinstance(total, Tensor)
     return total / inputs.shape[1]
 

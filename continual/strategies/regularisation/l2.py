@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from continual.extension import Moment, Quadratic, Session, Training
-from continual.models import trainable
+from continual.models import columns_of
 from continual.strategies.regularisation.importance import check_weight
 from continual.strategies.strategy import Strategy
 from continual.strategies.vectors import check_shapes_stay, parameters_of, vector_bytes
@@ -76,7 +76,7 @@ class L2(Strategy):
         if self.weight == 0.0:
             return ()
         if self.towards == "zero":
-            count = sum(parameter[0].numel() for parameter in trainable(self._model))
+            count = columns_of(self._model)
             if self._quadratic is None or self._quadratic.anchor.shape[1] != count:  # after an adaptation
                 self._pull(torch.zeros_like(parameters_of(self._model)))
         return () if self._quadratic is None else (self._quadratic,)

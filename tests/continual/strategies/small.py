@@ -22,7 +22,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from continual.extension import Extension, Settings, Training
+from continual.extension import Settings, Training
 from continual.models import trainable
 from continual.optimizers import LBFGS, Adam
 from continual.records.checkpoint import Checkpoint
@@ -31,6 +31,7 @@ from kan import KAN
 from mlp_baselines import MLP
 from tasks import Curriculum, Task
 from tasks.sampling import generators_from
+from tests.continual.strategies.parts import Break, InterruptionError
 
 DOUBLE = torch.float64
 ADAM = functools.partial(Adam, lr=0.01)
@@ -74,21 +75,6 @@ def small(strategy, seeds=(0, 1), make=ADAM, steps=6, model: Any = KAN, curricul
 def parameters(training: Training) -> Tensor:
     """All trained parameters side by side, (M, P)."""
     return torch.cat([p.detach().flatten(1) for p in trainable(training.model)], dim=1)
-
-
-class InterruptionError(Exception):
-    """Stands for a Ctrl-C."""
-
-
-class Break(Extension):
-    """Breaks a training off after a step."""
-
-    def __init__(self, stop) -> None:
-        self.stop = stop
-
-    def after_step(self, task, step, losses) -> None:
-        if (task, step) == self.stop:
-            raise InterruptionError
 
 
 def resumes(build, tmp_path, stops=((1, 2), (1, 6), (2, 4))) -> None:
