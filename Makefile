@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 CONSTRAINTS ?=
 TORCH_INDEX ?=
+# one process a core; modules stay together as far as that keeps all of them busy
+PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS))
 
@@ -15,10 +17,10 @@ run: $(VENV)/.installed
 	$(BIN)/python -m scripts.train +experiment=five_peaks
 
 test: $(VENV)/.tested lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-short: $(VENV)/.tested lint
-	$(BIN)/python -m pytest --short
+	$(PYTEST) --short
 
 test-all:
 	.ci/all
