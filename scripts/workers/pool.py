@@ -34,6 +34,9 @@ from scripts.workers.display import Display
 _LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 """Environment variables by which libraries learn how many threads are theirs."""
 
+_QUIET = "ignore:resource_tracker:UserWarning"
+"""The process that outlives one that a signal ends, and cleans up behind it, need not warn that it had to."""
+
 
 class Workers:
     """Processes of this machine, which begin to import what a run needs as soon as they are made.
@@ -47,6 +50,7 @@ class Workers:
     def __init__(self, count: int, threads: int, rehearsed: Mapping[str, Any] | None = None) -> None:
         self.count = count
         self._live = sys.stderr.isatty()
+        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), _QUIET)))
         context = get_context()
         self._queue = context.SimpleQueue() if self._live else None
         self._executor = ProcessPoolExecutor(
