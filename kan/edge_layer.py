@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from kan.engines.local.plan import Shape, Tensors
 from kan.members import pick, stacked_input
 
 if TYPE_CHECKING:
@@ -86,6 +87,13 @@ class EdgeLayer(nn.Module):
         low, high = (end.unsqueeze(1) for end in self.input_window())
         slack = 1e-6 * (high - low)  # an end of the window may be off by rounding
         return ((x < low - slack) | (x > high + slack)).double().mean(dim=(1, 2))
+
+    def compiled(self) -> tuple[Shape, Tensors] | None:
+        """What the kernels for whole networks want to know of the layer, see `kan.engines.local.fitting`.
+
+        None where it, or what is done to it, is nothing that they know.
+        """
+        return None
 
     def like(self) -> Tensor:
         """A parameter, of the dtype and on the device in which the layer computes."""

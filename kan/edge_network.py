@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from kan.edge_layer import EdgeLayer
+from kan.engines.local.fitting import Fit, is_unhooked
+from kan.engines.local.plan import Shape, Tensors
 from kan.jacobian import jacobian
 from kan.members import stacked_input
 from kan.pruning import portrait, shapes
@@ -87,6 +89,21 @@ class EdgeNetwork(nn.Module):
         for layer in self.layers:
             x = layer(x)
         return x
+
+    def fitting(self) -> Fit:
+        """The mean squared error with its gradients, and steps of Adam, each in one call; see `Fit`."""
+        return Fit(self._compiled)
+
+    def _compiled(self) -> list[tuple[Shape, Tensors]] | None:
+        if type(self).forward is not EdgeNetwork.forward or not is_unhooked(self) or not is_unhooked(self.layers):
+            return None
+        found = []
+        for layer in self.each_layer():
+            own = layer.compiled() if type(layer).forward is EdgeLayer.forward and is_unhooked(layer) else None
+            if own is None:
+                return None
+            found.append(own)
+        return found
 
     def activations(self, x: Tensor) -> list[Tensor]:
         """What enters each layer, (M, B, I) each, and the output (M, B, O) last."""

@@ -1,4 +1,7 @@
-"""The Kolmogorov-Arnold layer: one learnable function of one variable on every edge, for M members at once."""
+"""The Kolmogorov-Arnold layer: one learnable function of one variable on every edge, for M members at once.
+
+In one file: the layer as it is built, computed and described.
+"""
 
 __all__ = ["Initialization", "KANLayer", "SplineArguments"]
 
@@ -11,6 +14,8 @@ from torch import Generator, Tensor, nn
 
 from kan.engines import Engine, choose_engine, spline_sum
 from kan.engines.dense import BASES, Base
+from kan.engines.local.plan import Shape, Tensors
+from kan.engines.local.shapes import network_shape
 from kan.grids import GridLayer
 from kan.members import MemberArguments, draw_normal, draw_uniform, member_generators, stacked_input
 from kan.splines import extend_grid, fit_coefficients, uniform_grid
@@ -186,6 +191,20 @@ class KANLayer(GridLayer):
         )
         values = values.unflatten(0, (self.members, self.in_features)).transpose(1, 2)
         return values if self.symbolic is None else values + self.symbolic.edge_values(x, self.mask)
+
+    def compiled(self) -> tuple[Shape, Tensors] | None:
+        """See `EdgeLayer.compiled`: cubic splines, with all edges alive and learnable."""
+        own, kept = self._parameters, self._buffers
+        coefficients, scale, weight = (own.get(name) for name in ("coefficients", "spline_scale", "base_weight"))
+        if coefficients is None or scale is None or (weight is None and self.base != "zero"):
+            return None
+        if kept["mask"] is not None or self.symbolic is not None:
+            return None
+        if self.engine not in ("auto", "local") or type(self).learned is not KANLayer.learned:
+            return None
+        _, inputs, count, outputs = coefficients.shape
+        shape = network_shape(inputs, outputs, count, self.spline_order, self.uniform, self.base)
+        return None if shape is None else (shape, (kept["knots"], coefficients, scale, weight))
 
     def _gated(self, gate: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Spline scales and base weights, times the gate (M, I, O) if there is one."""

@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from kan.engines.local.fitting import Fit, is_unhooked
+from kan.engines.local.plan import Shape, Tensors
+from kan.engines.local.shapes import affine_shape
 from kan.members import draw_uniform, member_generators, stacked_input
 from kan.members import layer_sizes as sizes_from
 from mlp_baselines.activations import expansion_of, label_of
@@ -132,6 +135,27 @@ class MLP(nn.Module):
             found.append(x)
             x = affine(x, weight, bias)
         return [*found, x]
+
+    def fitting(self) -> Fit:
+        """The mean squared error with its gradients, and steps of Adam, each in one call; see `Fit`."""
+        return Fit(self._compiled)
+
+    def _compiled(self) -> list[tuple[Shape, Tensors]] | None:
+        own = type(self)
+        plain = own.forward is MLP.forward and own.activations is MLP.activations and own.units is MLP.units
+        if not plain or own.activate is not MLP.activate or self.norms or not is_unhooked(self):
+            return None
+        if self.activation not in ("silu", "tanh", "relu"):
+            return None
+        found: list[tuple[Shape, Tensors]] = []
+        entering = "identity"
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            shape = affine_shape(weight.shape[1], weight.shape[2], entering)
+            if shape is None:
+                return None
+            found.append((shape, (None, weight, None, bias)))
+            entering = str(self.activation)
+        return found
 
     def units(self, members: Sequence[int] | None = None) -> Sequence[Callable[[Tensor], Tensor]]:
         """The nonlinearity of every hidden layer, for some members or all, (M, B, J) to (M, B, J e)."""

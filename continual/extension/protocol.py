@@ -68,12 +68,15 @@ class Extension:
         surgery: whether `gradients` makes of them what is no gradient of the loss any more, so that optimizers which
             search along a line, or solve for the minimum, can't be used.
         one_gradient: whether a step has to follow one gradient, which those optimizers don't either.
+        lags: whether `after_step` looks at nothing but what it is given, and may hear of several steps after the last
+            of them: small networks then take many in one call.
     """
 
     capturable = False
     needs_boundaries = False
     surgery = False
     one_gradient = False
+    lags = False
 
     def check(self, training: "Training") -> None:
         """Refuses what can't work, before any work is done.

@@ -88,6 +88,41 @@ class Adam(Eager, torch.optim.Adam):
             )
         return result
 
+    def fitted(self, fit: Any, inputs: Tensor, targets: Tensor, steps: int) -> Tensor | None:
+        """Steps on the mean squared error of a model whose kernels know it, see `kan.KAN.fitting`; leaves no gradients.
+
+        Args:
+            fit: the model's.
+            inputs: (M, B, I).
+            targets: (M, B, O).
+            steps: how many.
+
+        Returns:
+            The losses before each step, (steps, M); None, and nothing is done, where this can't be: in the first step,
+            with settings, hooks or groups that `step` leaves to torch, or where the kernels don't know the model.
+        """
+        group = self.param_groups[0]
+        if not self._plain() or group["weight_decay"]:
+            return None
+        parameters, moments, done = group["params"], [], []
+        for parameter in parameters:
+            state = self.state.get(parameter)
+            if not state:
+                return None
+            moments.append((state["exp_avg"], state["exp_avg_sq"]))
+            done.append(state["step"])
+        count = done[0].item()
+        if any(each.item() != count for each in done[1:]):
+            return None
+        settings = (float(group["lr"]), *group["betas"], group["eps"])
+        losses: Tensor | None = fit.adam(inputs, targets, steps, parameters, moments, settings, int(count))
+        if losses is not None:
+            with torch.no_grad():
+                torch._foreach_add_(done, steps)
+            for parameter in parameters:
+                parameter.grad = None
+        return losses
+
     step.hooked = True  # type: ignore[attr-defined]  # keeps torch from wrapping it for its profiler, at 20 µs a step
 
     def _plain(self) -> bool:

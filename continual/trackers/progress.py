@@ -23,6 +23,7 @@ class Progress(Extension):
         steps: steps a task.
     """
 
+    lags = True
     listener: ClassVar[Callable[[str, float, str], None] | None] = None
     """Who is told instead of the terminal: a run's label, the share of its steps that are done, task and loss."""
 

@@ -42,6 +42,12 @@ class Hooks:
         """Whether anybody may change the model before a step."""
         return bool(self._before_step)
 
+    @property
+    def intervene(self) -> bool:
+        """Whether anybody has to be asked between two steps."""
+        waiting = [each for each in self._after_step if not getattr(getattr(each, "__self__", each), "lags", False)]
+        return bool(self._before_step or self._step_data or waiting)
+
     def begin(self, session: Session) -> None:
         """See `Extension.begin`."""
         for take in self._begin:

@@ -6,6 +6,7 @@ In one file: the loop is one state, all of which a checkpoint has to hold.
 __all__ = ["train"]
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +26,9 @@ from continual.training.hooks import Hooks
 from continual.training.stepping import TrainingStep, step_hooks
 
 log = logging.getLogger(__name__)
+
+_CALL = 0.05
+"""Seconds of one call that takes several steps, after which signals, limits and the console are looked after."""
 
 _LITTLE = 1.0
 """Seconds of work for which the end of a task is not worth a checkpoint, which may take a tenth of them."""
@@ -77,6 +81,7 @@ class _Loop:
         self.history = History(alive=np.ones(training.model.members, dtype=bool))
         self.task = 0  # in training, or to begin next
         self.step = 0  # done within it
+        self.pace = math.inf  # seconds of a step
         self.heard: set[Any] = set()  # those that have said what they do in this task
         self.penalized = self.wants_penalty()
         self.begin_optimizer()
@@ -186,12 +191,17 @@ class _Loop:
             if self.stream is not None:
                 data = self.streamed(data[0])
             self.prepare(*data)
-            batch = _batch(*data, self.settings.batch_size, self.training.generators)
-            losses = self.take_step(*self.hooks.step_data(batch, own=batch[0] is data[0]))
-            finite = finite & losses.isfinite()
-            self.step += 1
-            self.history.train_seconds += time.perf_counter() - began
-            self.hooks.after_step(*self.place, losses)
+            rows = self.several(*data)
+            if rows is None:
+                batch = _batch(*data, self.settings.batch_size, self.training.generators)
+                rows = self.take_step(*self.hooks.step_data(batch, own=batch[0] is data[0])).unsqueeze(0)
+            finite = finite & rows.isfinite().all(0)
+            seconds = time.perf_counter() - began
+            self.history.train_seconds += seconds
+            self.pace = seconds / len(rows)
+            for losses in rows:
+                self.step += 1
+                self.hooks.after_step(*self.place, losses)
             ends = self.step == self.settings.steps
             if ends and last:
                 self.hooks.after_task(self.moment(*data))
@@ -208,6 +218,14 @@ class _Loop:
                     self.leave(end)
         self.history.boundaries.append((self.task + 1) * self.settings.steps)
         self.end_row(self.task + 1)
+
+    def several(self, inputs: Tensor, targets: Tensor) -> Tensor | None:
+        """The losses of some steps in one call, (steps, M), where nothing and nobody has to look in between."""
+        size, done, every = self.settings.batch_size, self.step, self.settings.evaluate_every
+        if self.stream is not None or self.hooks.intervene or (size is not None and size < inputs.shape[1]):
+            return None
+        until = min(self.settings.steps - done, every - done % every, int(_CALL / self.pace))
+        return self.take_step.several(inputs, targets, until) if until > 1 else None
 
     def evaluate(self, task: int, loss: NDArray[np.float64]) -> None:
         rmse, median, accuracy = self.evaluator(self.model, self.hooks.predictors(len(self.curriculum)))

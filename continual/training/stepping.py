@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from continual.extension import Penalty, Quadratic, Training, owner
 from continual.extension.quadratic import flat, unflat
 from continual.models import StackedModel, trainable
+from continual.optimizers.adam import Adam
 from continual.optimizers.lbfgs import LBFGS
 from continual.optimizers.least_squares import LeastSquares
 from continual.optimizers.levenberg_marquardt import LevenbergMarquardt
@@ -91,10 +92,34 @@ class TrainingStep:
             (group,) = optimizer.param_groups
             LeastSquares.check(model, group["params"], group["roughness"])
         _check_surgery(optimizer, (*looks, *gradients))
+        self._fit = self._fitting()
         self._graphs = graphs and self._recordable() and self._make_capturable()
         self._eager_steps = 0
         self._graph: Any = None
         self._inputs = self._targets = self._losses = torch.empty(0)
+
+    def _fitting(self) -> Any:
+        """What computes the loss and its gradients in one call, if the model offers that and nothing else is wanted."""
+        plain = type(self._loss) is MeanSquaredError and not self._loss.masked and not self._least_squares
+        if not plain or self._penalty is not None or self._terms or self._device.type != "cpu":
+            return None
+        offered = getattr(self._model, "fitting", None)
+        return None if offered is None else offered()
+
+    def several(self, inputs: Tensor, targets: Tensor, steps: int) -> Tensor | None:
+        """Some steps on the same samples in one call, each with the bits of a step by itself.
+
+        Args:
+            inputs: (M, B, I).
+            targets: (M, B, O).
+            steps: how many.
+
+        Returns:
+            The losses before each step, (steps, M); None, and nothing is done, where steps have to be taken one by one.
+        """
+        if self._fit is None or type(self._optimizer) is not Adam or self._looks or self._quadratics or self._gradients:
+            return None
+        return self._optimizer.fitted(self._fit, inputs, targets, steps)
 
     def _recordable(self) -> bool:
         """Whether all that extensions add to a step may be captured."""
@@ -129,6 +154,9 @@ class TrainingStep:
 
     def _step(self, inputs: Tensor, targets: Tensor) -> Tensor:
         result: Any
+        losses = self.several(inputs, targets, 1)
+        if losses is not None:
+            return losses[0]
         if self._least_squares:
             quadratics = [each for give in self._quadratics for each in give()]
             problem: Any = LeastSquares(self._model, inputs, targets, quadratics)
@@ -136,6 +164,17 @@ class TrainingStep:
             return result
 
         def closure() -> Tensor:
+            losses = None if self._fit is None else self._fit.gradients(inputs, targets)
+            if losses is None:
+                losses = backward()
+            for look in self._looks:
+                look(self._model)
+            losses = self._add_quadratics(losses)
+            for change in self._gradients:
+                change(self._model)
+            return losses
+
+        def backward() -> Tensor:
             for group in self._optimizer.param_groups:
                 for parameter in group["params"]:
                     parameter.grad = None
@@ -151,14 +190,7 @@ class TrainingStep:
                 torch.autograd.backward([predictions, penalty], [upstream, torch.ones_like(penalty)])
             else:
                 predictions.backward(upstream)
-            if penalty is not None:
-                losses = losses + penalty.detach()
-            for look in self._looks:
-                look(self._model)
-            losses = self._add_quadratics(losses)
-            for change in self._gradients:
-                change(self._model)
-            return losses
+            return losses if penalty is None else losses + penalty.detach()
 
         # torch's annotation says float; what the closure returns is handed through as it is
         result = self._optimizer.step(closure)  # type: ignore[arg-type]

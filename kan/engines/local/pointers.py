@@ -46,7 +46,9 @@ log = logging.getLogger(__name__)
 
 BLOCK = 64
 
-_files = [Path(__file__).with_name(f"{name}.py") for name in ("pointers", "vectors", "forward", "backward")]
+_names = ("pointers", "vectors", "forward", "backward")
+_folder = Path(__file__).parent
+_files = [*(_folder / f"{name}.py" for name in _names), *sorted((_folder / "narrow").glob("*.py"))]
 SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in _files)).hexdigest()
 
 

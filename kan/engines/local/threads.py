@@ -21,6 +21,7 @@ from numba import types
 
 from kan.engines.local.backward import backward
 from kan.engines.local.forward import forward
+from kan.engines.local.narrow.kernel import network
 from kan.engines.local.pointers import SOURCES, pointer
 
 
@@ -63,7 +64,13 @@ def _share(kernel_name: str, dtype: Any) -> Any:
         at = (a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9])
         backward(one, at, (a[10], a[11], a[12], a[13], a[14], a[15]), start, stop)
 
-    share: Callable[[int], None] = forward_share if kernel_name == "forward" else backward_share
+    def network_share(address: int) -> None:
+        version  # noqa: B018  # what a closure refers to is part of the cache's key
+        a = pointer(address, np.int64(1))
+        network(one, a[1], a[0] * _index() // _size(), a[0] * (_index() + 1) // _size())
+
+    shares: dict[str, Callable[[int], None]] = {"forward": forward_share, "backward": backward_share}
+    share = shares.get(kernel_name, network_share)
     signature = types.void(types.int64)
     try:
         return numba.cfunc(signature, cache=True)(share)
@@ -75,7 +82,7 @@ def run_in_team(kernel: Any, arguments: tuple[Any, ...], items: int, threads: in
     """Runs a kernel over 0..items in so many of torch's threads, or fewer if it has no more.
 
     Args:
-        kernel: `forward` or `backward`.
+        kernel: `forward`, `backward` or `network`.
         arguments: the kernel's, without start and stop.
         items: how many.
         threads: how many.

@@ -4,7 +4,19 @@ Loops over the outputs of a layer are written with them, because the compiler ma
 prove that what is read is not written.
 """
 
-__all__ = ["load", "multiply_add", "multiply_then_add", "plus", "some_zeros", "splat", "store", "total", "zeros"]
+__all__ = [
+    "Vector",
+    "load",
+    "multiply_add",
+    "multiply_then_add",
+    "plus",
+    "some_zeros",
+    "splat",
+    "splat_scalar",
+    "store",
+    "total",
+    "zeros",
+]
 
 from typing import Any
 
@@ -35,7 +47,8 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, vector, ir.VectorType(manager[vector.number].get_value_type(), vector.lanes))
 
 
-def _splat(builder: ir.IRBuilder, scalar: Any, vector: Any) -> Any:
+def splat_scalar(builder: ir.IRBuilder, scalar: Any, vector: Any) -> Any:
+    """A vector of one number, as LLVM writes it."""
     single = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
     mask = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
     return builder.shuffle_vector(single, ir.Constant(vector, ir.Undefined), mask)
@@ -65,7 +78,9 @@ def _masked(context: Any, builder: ir.IRBuilder, name: str, vector: Any, result:
     """Calls one of LLVM's operations on the first lanes of a vector; parts end with how many."""
     *values, count = parts
     places = ir.VectorType(count.type, vector.lanes)
-    mask = builder.icmp_signed("<", ir.Constant(places, list(range(vector.lanes))), _splat(builder, count, places))
+    mask = builder.icmp_signed(
+        "<", ir.Constant(places, list(range(vector.lanes))), splat_scalar(builder, count, places)
+    )
     align = ir.Constant(ir.IntType(32), context.get_value_type(vector.number).get_abi_size(context.target_data))
     values += [align, mask]
     if name == "load":
@@ -110,7 +125,7 @@ def splat(typing_context: Any, number: Any, like: Any) -> Any:
     """A vector of one number."""
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        return _splat(builder, arguments[0], context.get_value_type(signature.return_type))
+        return splat_scalar(builder, arguments[0], context.get_value_type(signature.return_type))
 
     return like(number, like), code
 
@@ -119,7 +134,7 @@ def _multiply_add(factor: Any, flags: list[str]) -> Any:
     def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         by, vector, added = arguments
         if not isinstance(factor, Vector):
-            by = _splat(builder, by, vector.type)
+            by = splat_scalar(builder, by, vector.type)
         return builder.fadd(builder.fmul(by, vector, flags=flags), added, flags=flags)
 
     return code
