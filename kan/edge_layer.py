@@ -47,6 +47,9 @@ class EdgeLayer(nn.Module):
     AXES: ClassVar[Mapping[str, str]] = {"mask": "MIO"}
     """Axes of every parameter and buffer: M members, I inputs, O outputs, other letters for what is an edge's own."""
 
+    local_width = 0
+    """How many of the features with coefficients differ from zero at an input, at most; 0 where all of them may."""
+
     mask: Tensor | None
     symbolic: "SymbolicEdges | None"
 
@@ -66,6 +69,17 @@ class EdgeLayer(nn.Module):
 
     def edge_features(self, x: Tensor) -> Tensor:
         """Features F that all edges of an input share, at (M, B, I) inputs: (M, B, I, F)."""
+        raise NotImplementedError
+
+    def live_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The `local_width` features with coefficients that may differ from zero, at (M, B, I) inputs: (M, B, I, n).
+
+        And where they begin among all, (M, B, I); those beyond the ends are zero.
+        """
+        raise NotImplementedError
+
+    def other_features(self, x: Tensor) -> Tensor:
+        """The features behind those with coefficients, where those are local, at (M, B, I) inputs: (M, B, I, f)."""
         raise NotImplementedError
 
     def basis_values(self, x: Tensor) -> Tensor:

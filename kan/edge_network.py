@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kan.edge_layer import EdgeLayer
 from kan.engines.local.fitting import Fit, is_unhooked
 from kan.engines.local.plan import Shape, Tensors
-from kan.jacobian import jacobian
+from kan.jacobian import jacobian, normal_equations
 from kan.members import stacked_input
 from kan.pruning import portrait, shapes
 from kan.symbolic import formula, symbolic_edges
@@ -98,7 +98,8 @@ class EdgeNetwork(nn.Module):
         if type(self).forward is not EdgeNetwork.forward or not is_unhooked(self) or not is_unhooked(self.layers):
             return None
         found = []
-        for layer in self.each_layer():
+        layers: Any = self.layers._modules.values()  # past the search by number, which takes longer than a small layer
+        for layer in layers:
             own = layer.compiled() if type(layer).forward is EdgeLayer.forward and is_unhooked(layer) else None
             if own is None:
                 return None
@@ -131,6 +132,12 @@ class EdgeNetwork(nn.Module):
     def jacobian(self, x: Tensor, members: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
         """Predictions (M, B, O) and their derivatives in the trained parameters (M, B, O, P); see `kan.jacobian`."""
         return jacobian(self, x, members)
+
+    def normal_equations(
+        self, x: Tensor, targets: Tensor, members: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Residuals and the normal equations of a least-squares step; see `kan.jacobian.normal_equations`."""
+        return normal_equations(self, x, targets, members)
 
     def portrait(self, x: Tensor, points: int = 65) -> dict[str, Any]:
         """What a picture of the network needs, as plain arrays; see `kan.pruning.portrait`."""

@@ -18,7 +18,7 @@ from kan.engines.local.plan import Shape, Tensors
 from kan.engines.local.shapes import network_shape
 from kan.grids import GridLayer
 from kan.members import MemberArguments, draw_normal, draw_uniform, member_generators, stacked_input
-from kan.splines import extend_grid, fit_coefficients, uniform_grid
+from kan.splines import extend_grid, fit_coefficients, local_basis, uniform_grid
 
 Initialization = Literal["paper", "pykan"]
 
@@ -234,6 +234,19 @@ class KANLayer(GridLayer):
         if self.base_weight is None:
             return features
         return torch.cat([features, BASES[self.base](x).unsqueeze(-1)], dim=-1)
+
+    @property
+    def local_width(self) -> int:  # type: ignore[override]
+        """See `EdgeLayer`: k + 1."""
+        return self.spline_order + 1
+
+    def live_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See `EdgeLayer.live_features`."""
+        return local_basis(x, self.knots, self.spline_order, uniform=self.uniform)
+
+    def other_features(self, x: Tensor) -> Tensor:
+        """See `EdgeLayer.other_features`: the base function, if there is one."""
+        return x.new_empty((*x.shape, 0)) if self.base_weight is None else BASES[self.base](x).unsqueeze(-1)
 
     def edge_weights(self) -> Tensor:
         """Scaled coefficients, and base weights last if there are any: (M, I, K, O) or (M, I, K+1, O)."""

@@ -4,9 +4,11 @@ __all__ = ["Adam"]
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim import optimizer as _optimizer
 
@@ -19,6 +21,16 @@ _OTHERWISE = ("amsgrad", "maximize", "differentiable", "decoupled_weight_decay")
 _torch_step: Callable[..., Any] = torch.optim.Optimizer.profile_hook_step(
     torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
 )
+
+
+class Moments(NamedTuple):
+    """What is kept of a parameter: the running means of its gradient and of its square, and the steps taken."""
+
+    mean: Tensor
+    square: Tensor
+    steps: Tensor
+    counter: NDArray[Any]
+    """The same number: torch takes a microsecond to add to it."""
 
 
 class Adam(Eager, torch.optim.Adam):
@@ -38,6 +50,8 @@ class Adam(Eager, torch.optim.Adam):
     Raises:
         ValueError: a setting out of range.
     """
+
+    _kept: tuple[Any, Any, dict[Tensor, Moments]] | None = None  # of the class, for copies have none
 
     def __init__(
         self,
@@ -104,24 +118,28 @@ class Adam(Eager, torch.optim.Adam):
         group = self.param_groups[0]
         if not self._plain() or group["weight_decay"]:
             return None
-        parameters, moments, done = group["params"], [], []
-        for parameter in parameters:
-            state = self.state.get(parameter)
-            if not state:
-                return None
-            moments.append((state["exp_avg"], state["exp_avg_sq"]))
-            done.append(state["step"])
-        count = done[0].item()
-        if any(each.item() != count for each in done[1:]):
+        moments = self._moments(group["params"])
+        if moments is None:
             return None
         settings = (float(group["lr"]), *group["betas"], group["eps"])
-        losses: Tensor | None = fit.adam(inputs, targets, steps, parameters, moments, settings, int(count))
+        losses: Tensor | None = fit.adam(inputs, targets, steps, moments, settings)
         if losses is not None:
-            with torch.no_grad():
-                torch._foreach_add_(done, steps)
-            for parameter in parameters:
+            for parameter, own in moments.items():
+                np.add(own.counter, steps, out=own.counter)
                 parameter.grad = None
         return losses
+
+    def _moments(self, parameters: list[Tensor]) -> dict[Tensor, Moments] | None:
+        """What is kept of each parameter, if it is there, gathered anew when the state is another one."""
+        kept = self._kept
+        first = self.state.get(parameters[0])
+        if kept is None or kept[0] is not self.state or kept[1] is not first or len(kept[2]) != len(parameters):
+            states = [self.state.get(parameter) for parameter in parameters]
+            if not all(states):
+                return None
+            found = [Moments(o["exp_avg"], o["exp_avg_sq"], o["step"], o["step"].numpy()) for o in states if o]
+            kept = self._kept = (self.state, first, dict(zip(parameters, found, strict=True)))
+        return kept[2]
 
     step.hooked = True  # type: ignore[attr-defined]  # keeps torch from wrapping it for its profiler, at 20 µs a step
 

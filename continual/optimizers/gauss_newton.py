@@ -73,7 +73,7 @@ class DampedSystem:
         self.matrix = like.new_zeros(members, size, size)
         self.touched = torch.zeros(members, count, dtype=torch.bool, device=x.device)
         self.slopes = like.new_zeros(members, rows, count) if self.dual else like
-        self.factor = like
+        self.factor = self.damped = like
 
     def linearize(self, chosen: Tensor, x: Tensor) -> Tensor:
         """Takes the problems of some members, (m,), at the parameters x (M, P), where the model is.
@@ -87,6 +87,9 @@ class DampedSystem:
             self.matrix[chosen] = slopes @ slopes.mT / self.rows
             gradient = (slopes.mT @ residuals.unsqueeze(2)).squeeze(2) / self.rows
             diagonal = slopes.square().sum(1) / self.rows
+        elif (direct := self.problem.normal(chosen.tolist())) is not None:
+            residuals, matrix, gradient = direct
+            diagonal = self._take(chosen, x, matrix, gradient)
         else:
             pieces = []
             matrix, gradient = torch.zeros_like(self.matrix[chosen]), torch.zeros_like(self.gradient[chosen])
@@ -96,13 +99,20 @@ class DampedSystem:
                 matrix.baddbmm_(slopes.mT, slopes, alpha=1.0 / self.rows)
                 gradient += (slopes.mT @ pieces[-1].unsqueeze(2)).squeeze(2) / self.rows
             residuals = torch.cat(pieces, dim=1)
-            for extra in self.extras:
-                extra.add(chosen, x, matrix, gradient)
-            self.matrix[chosen] = matrix
-            diagonal = matrix.diagonal(dim1=1, dim2=2)
+            diagonal = self._take(chosen, x, matrix, gradient)
         self.residuals[chosen], self.gradient[chosen] = residuals, gradient
         self.touched[chosen] = diagonal != 0.0
         return diagonal.amax(1)
+
+    def _take(self, chosen: Tensor, x: Tensor, matrix: Tensor, gradient: Tensor) -> Tensor:
+        """Adds what else there is to H, of which only the lower triangle is read, keeps it, and gives its diagonal."""
+        for extra in self.extras:
+            extra.add(chosen, x, matrix, gradient)
+        if len(chosen) == len(self.matrix):
+            self.matrix = matrix
+        else:
+            self.matrix[chosen] = matrix
+        return matrix.diagonal(dim1=1, dim2=2)
 
     def solve(self, chosen: Tensor, damping: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The steps d of some members, (m,), with their dampings (m,); their factors are kept for `correct`.
@@ -110,7 +120,12 @@ class DampedSystem:
         Returns:
             Steps (m, P), the loss that each takes away from its linear problem (m,), and whether there is a step (m,).
         """
-        damped = self.matrix[chosen]
+        if len(chosen) < len(self.matrix):
+            damped = self.matrix[chosen]
+        else:
+            if self.damped.shape != self.matrix.shape:
+                self.damped = torch.empty_like(self.matrix)  # fresh memory costs more than filling it
+            damped = self.damped.copy_(self.matrix)
         damped.diagonal(dim1=1, dim2=2).add_(damping.unsqueeze(1))
         self.factor, info = torch.linalg.cholesky_ex(damped)
         gradient = self.gradient[chosen]
@@ -128,10 +143,15 @@ class DampedSystem:
         return -self._from_gradient(self.problem.pullback(residuals)[chosen].double() / self.rows, chosen)
 
     def _from_gradient(self, gradient: Tensor, chosen: Tensor) -> Tensor:
-        result = torch.cholesky_solve(gradient.unsqueeze(2), self.factor).squeeze(2)
+        result = self._solved(gradient).squeeze(2)
         # zero already where factors are built from plain products; not left to how the library builds them
         return torch.where(self.touched[chosen], result, 0.0)
 
     def _from_rows(self, rows: Tensor, chosen: Tensor) -> Tensor:
-        weights = torch.cholesky_solve(rows.unsqueeze(2), self.factor)
+        weights = self._solved(rows)
         return (self.slopes[chosen].mT @ weights).squeeze(2) / self.rows
+
+    def _solved(self, right: Tensor) -> Tensor:
+        """The factors' systems with right sides (m, size): (m, size, 1); `cholesky_solve` would copy all factors."""
+        lower = torch.linalg.solve_triangular(self.factor, right.unsqueeze(2), upper=False)
+        return torch.linalg.solve_triangular(self.factor.mT, lower, upper=True)

@@ -30,6 +30,14 @@ class Problem(Protocol):
         """Residuals (M', r) and their Jacobian (M', r, P) of some members, in `whole` or in pieces of the R rows."""
         ...
 
+    def normal(self, members: Sequence[int]) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Residuals (M', R), lower triangles of matrices, and right sides, where they need no Jacobian.
+
+        Of some members, in float64: of the mean of the residuals' squares half the Hessian of the linear problem,
+        (M', P, P), and half the gradient, (M', P).
+        """
+        ...
+
     def pullback(self, weights: Tensor) -> Tensor:
         """The transposed Jacobian at the present parameters times weights (M, R): (M, P)."""
         ...
@@ -98,6 +106,16 @@ class LeastSquares:
             predictions, slopes = jacobian(self.model, inputs, None if every else members)
             errors = predictions - (targets if every else targets[chosen])
             yield errors.flatten(1), slopes.flatten(1, 2)
+
+    def normal(self, members: Sequence[int]) -> tuple[Tensor, Tensor, Tensor] | None:
+        """See `Problem`; a model may offer `normal_equations(inputs, targets, members)`, see `kan.jacobian`."""
+        own: Any = getattr(self.model, "normal_equations", None)
+        if own is None:
+            return None
+        every = len(members) == self.model.members
+        chosen = self.targets if every else self.targets[torch.as_tensor(list(members), device=self.targets.device)]
+        found: tuple[Tensor, Tensor, Tensor] | None = own(self.inputs, chosen, None if every else members)
+        return found
 
     def pullback(self, weights: Tensor) -> Tensor:
         """The transposed Jacobian at the present parameters times weights (M, R), by one backward pass: (M, P)."""

@@ -33,7 +33,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     parser.add_argument(
-        "--peer", action="append", default=[], metavar="KIND=PYTHON[:FOLDER]", help="pykan or efficient-kan"
+        "--peer",
+        action="append",
+        default=[],
+        metavar="KIND=PYTHON[:FOLDER]",
+        help="pykan, efficient-kan, or kan-continual, which is another commit of this project",
     )
     parser.add_argument(
         "--grids", type=int, nargs="*", default=[5, 10, 20, 50, 100, 200], help="grid sizes of the figure"

@@ -1,9 +1,10 @@
 """What is timed: layer sizes, grid size and batch; and the networks that are timed on it."""
 
-__all__ = ["CASES", "Case", "CoxDeBoorKAN", "networks"]
+__all__ = ["CASES", "Case", "CoxDeBoorKAN", "networks", "torch_mlp_job"]
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from kan import KAN
 from kan.splines import extend_grid, uniform_grid
 from mlp_baselines import matched_mlp
+from scripts.benchmark.timing import Job, work_job
 
 ORDER = 3
 
@@ -142,3 +144,35 @@ def networks(case: Case, members: int, dtype: torch.dtype, device: torch.device)
         builders["dense KAN"] = lambda: kan(engine="dense")
         builders["Cox–de Boor"] = lambda: CoxDeBoorKAN(case).to(device, dtype)
     return builders
+
+
+def torch_mlp_job(case: Case, x: Tensor, y: Tensor, stage: str) -> tuple[Job, int]:
+    """The MLP of equal parameters as anybody writes it in torch, a `Sequential` and Adam's fused step, as a job.
+
+    Args:
+        case: sizes.
+        x: inputs, (B, I).
+        y: targets, (B, O).
+        stage: see `network_job`.
+
+    Returns:
+        The job, and the MLP's parameters.
+    """
+    sizes = networks(case, 1, x.dtype, x.device)["MLP"]().layer_sizes
+    parts: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        parts += [nn.Linear(inputs, outputs, dtype=x.dtype, device=x.device), nn.SiLU()]
+    model = nn.Sequential(*parts[:-1])
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+
+    def work() -> None:
+        if stage == "forward":
+            with torch.no_grad():
+                model(x)
+            return
+        optimizer.zero_grad(set_to_none=True)
+        F.mse_loss(model(x), y).backward()
+        if stage == "step":
+            optimizer.step()
+
+    return work_job(work, x.device), sum(parameter.numel() for parameter in model.parameters())

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from continual.models import parameter_counts
 from continual.training import train
-from scripts.benchmark.cases import Case, networks
-from scripts.benchmark.peers import Peer
+from scripts.benchmark.cases import Case, networks, torch_mlp_job
+from scripts.benchmark.peers import OWN, Peer
 from scripts.benchmark.timing import Job, network_job, paired
 from scripts.config.composed import plain
 from scripts.config.parts import build_parts
@@ -61,7 +61,7 @@ def compare(
         threads: CPU threads.
         dtype: of parameters and data.
         device: where.
-        peers: other implementations, see `Peer`; they join where there is one member.
+        peers: other implementations, see `Peer`; those without members join where there is one.
         rounds: see `paired`.
         span: see `paired`.
     """
@@ -78,9 +78,12 @@ def compare(
             model = build()
             jobs[name] = network_job(model, x, y, stage)
             parameters[name] = parameter_counts(model)["trainable"]
-        for text in peers if members == 1 else ():
-            peer = stack.enter_context(Peer(text, threads))
-            jobs[peer.kind], parameters[peer.kind] = peer.job(case, stage)
+        if members == 1:
+            jobs["torch MLP"], parameters["torch MLP"] = torch_mlp_job(case, x[0], y[0], stage)
+        for text in peers:
+            if members == 1 or text.partition("=")[0] == OWN:
+                peer = stack.enter_context(Peer(text, threads))
+                jobs[peer.kind], parameters[peer.kind] = peer.job(case, stage, members)
         seconds = paired(jobs, rounds, span)
     return [Row(case, stage, members, threads, name, parameters[name], seconds[name]) for name in jobs]
 

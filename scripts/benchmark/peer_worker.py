@@ -16,10 +16,14 @@ from collections.abc import Callable
 from typing import Any
 
 
-def _build(kind: str, sizes: list[int], grid: int, batch: int, stage: str) -> tuple[Callable[[], None], int]:
+def _build(
+    kind: str, sizes: list[int], grid: int, batch: int, stage: str, members: int = 1
+) -> tuple[Callable[[], None], int]:
     import torch
 
     model: Any
+    if kind == "kan-continual":
+        return _own(sizes, grid, batch, stage, members)
 
     torch.manual_seed(0)
     if kind == "pykan":
@@ -47,6 +51,20 @@ def _build(kind: str, sizes: list[int], grid: int, batch: int, stage: str) -> tu
             optimizer.step()
 
     return work, sum(p.numel() for p in parameters)
+
+
+def _own(sizes: list[int], grid: int, batch: int, stage: str, members: int) -> tuple[Callable[[], None], int]:
+    """The same network of another commit of this project."""
+    import torch
+
+    from kan import KAN
+    from scripts.benchmark.timing import network_job
+
+    torch.manual_seed(0)
+    model = KAN(sizes[0], sizes[-1], layer_sizes=sizes, grid_size=grid, members=members)
+    x, y = 2 * torch.rand(members, batch, sizes[0]) - 1, torch.rand(members, batch, sizes[-1])
+    job = network_job(model, x, y, stage)
+    return lambda: job(1), sum(p.numel() for p in model.parameters()) // members
 
 
 def _peaks(steps: int) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Other implementations, each in a Python of its own: their packages and ours share the name `kan`."""
 
-__all__ = ["Peer", "PeerError"]
+__all__ = ["OWN", "Peer", "PeerError"]
 
 import json
 import subprocess
@@ -11,7 +11,9 @@ from typing import Any
 from scripts.benchmark.cases import Case
 from scripts.benchmark.timing import Job
 
-KINDS = ("pykan", "efficient-kan")
+KINDS = ("pykan", "efficient-kan", "kan-continual")
+OWN = "kan-continual"
+"""Another commit of this project, with any number of members."""
 
 
 class PeerError(Exception):
@@ -64,9 +66,9 @@ class Peer:
             raise PeerError(f"{self.kind}: {answer['error']}")
         return answer
 
-    def job(self, case: Case, stage: str) -> tuple[Job, int]:
+    def job(self, case: Case, stage: str, members: int = 1) -> tuple[Job, int]:
         """The case's network as a job, and its trainable parameters."""
-        parameters = self.ask(build=[case.layer_sizes, case.grid_size, case.batch, stage])["parameters"]
+        parameters = self.ask(build=[case.layer_sizes, case.grid_size, case.batch, stage, members])["parameters"]
         return lambda calls: float(self.ask(run=calls)["seconds"]), int(parameters)
 
     def __enter__(self) -> "Peer":

@@ -15,6 +15,7 @@ from continual.figures.parts.style import GREY, PALETTES, SPARE, panel, sheet, s
 from continual.records.files import replace_file
 from continual.records.versions import hardware
 from scripts.benchmark.comparison import Row
+from scripts.benchmark.peers import OWN
 from scripts.benchmark.timing import ratio
 
 _DENSE, _OURS, _MLP = "Cox–de Boor", "KAN", "MLP"
@@ -83,7 +84,7 @@ def _steps_of_many(rows: Sequence[Row], threads: int) -> str:
     many = sorted({row.members for row in steps} - {1})
     lines = []
     for case in dict.fromkeys(row.case for row in steps):
-        for name in (_OURS, _MLP):
+        for name in (_OURS, _MLP, OWN):
             times = {row.members: row for row in steps if row.case == case and row.contender == name}
             if 1 in times:
                 base = times[1].milliseconds

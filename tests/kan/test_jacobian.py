@@ -9,6 +9,7 @@ from continual.models import jacobian
 from continual.optimizers.least_squares import LeastSquares
 from kan import KAN
 from kan.grids import derivative_jumps
+from kan.jacobian import normal_equations
 from kan.splines import extend_grid, fit_coefficients, uniform_grid
 from kan.symbolic.edges import fix_symbolic
 from kan.variants import RBFKAN, ChebyshevKAN, FourierKAN
@@ -269,3 +270,33 @@ def test_roughness_has_the_units_of_the_grids_that_features_run_into() -> None:
     assert places.shape == (6, 7)
     torch.testing.assert_close(again * 10.0, first)
     torch.testing.assert_close(unchanged, last)
+
+
+@pytest.mark.parametrize("members", [None, [2, 0]])
+@pytest.mark.parametrize("uniform", [True, False])
+def test_normal_equations_are_those_of_the_jacobian(uniform, members) -> None:
+    torch.manual_seed(0)
+    model = KAN(2, 2, layer_sizes=[2, 3, 2], grid_size=30, members=3, dtype=torch.float64)
+    x = 2.4 * torch.rand(3, 90, 2, dtype=torch.float64) - 1.2  # also beyond the grids
+    if not uniform:
+        model.update_grid(x)
+    live = torch.ones(3, 2, 3, dtype=torch.bool)
+    live[1, 0, 2] = False
+    model.layer(0).set_mask(live)
+    targets = torch.randn(3 if members is None else 2, 90, 2, dtype=torch.float64)
+    predictions, slopes = jacobian(model, x, members)
+    found = normal_equations(model, x, targets, members)
+    assert found is not None
+    residuals, matrix, vector = found
+    rows = slopes.flatten(1, 2)
+    torch.testing.assert_close(residuals, (predictions - targets).flatten(1), rtol=0, atol=0)
+    expected = (rows.mT @ rows / rows.shape[1]).tril()
+    torch.testing.assert_close(matrix, expected, rtol=1e-12, atol=1e-15)
+    torch.testing.assert_close(vector.unsqueeze(2), rows.mT @ residuals.unsqueeze(2) / rows.shape[1])
+    assert (matrix[expected == 0] == 0).all()
+
+
+def test_rows_with_as_many_entries_as_columns_are_left_to_the_jacobian() -> None:
+    x, targets = torch.rand(1, 9, 2), torch.rand(1, 9, 1)
+    assert normal_equations(KAN(2, 1, grid_size=3), x, targets) is None
+    assert normal_equations(ChebyshevKAN(2, 1), x, targets) is None

@@ -99,7 +99,7 @@ def test_ratios_are_of_medians_with_quartiles_of_rounds() -> None:
 
 def test_compare_measures_every_contender() -> None:
     threads = torch.get_num_threads()
-    for members, names in ((1, {"KAN", "MLP", "dense KAN", "Cox–de Boor"}), (3, {"KAN", "MLP"})):
+    for members, names in ((1, {"KAN", "MLP", "dense KAN", "Cox–de Boor", "torch MLP"}), (3, {"KAN", "MLP"})):
         rows = compare(SMALL, "step", members, 1, dtype=torch.float32, device=CPU, rounds=2, span=1e-4)
         assert {row.contender for row in rows} == names
         assert all(len(row.seconds) == 2 and (row.seconds > 0).all() for row in rows)

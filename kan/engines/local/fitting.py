@@ -9,10 +9,10 @@ computed. Here all of it is one call, for any number of steps on the same sample
 for each member m, and the same gradients as autograd through the layers.
 """
 
-__all__ = ["Fit", "Moments", "Network", "is_unhooked"]
+__all__ = ["Fit", "Network", "is_unhooked"]
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,17 +22,10 @@ from torch import Tensor, nn
 from kan.engines.local.plan import Call, Shape, Tensors
 from kan.engines.local.running import ONES, usable
 from kan.engines.local.shapes import MOST_SAMPLES
-from kan.engines.plain import is_plain
+from kan.engines.plain import is_plain, is_plain_type
 
 Network = Sequence[tuple[Shape, Tensors]]
 """Of each layer from input to output the shape, and knots, coefficients, scales, and base weights or biases."""
-
-
-class Moments(NamedTuple):
-    """What Adam keeps of a parameter."""
-
-    mean: Tensor
-    square: Tensor
 
 
 def is_unhooked(module: nn.Module) -> bool:
@@ -51,12 +44,24 @@ def is_unhooked(module: nn.Module) -> bool:
 
 def _is_own(tensor: Tensor | None, dtype: torch.dtype) -> bool:
     return tensor is None or (
-        type(tensor) in (Tensor, nn.Parameter)
-        and tensor.dtype == dtype
-        and tensor.is_contiguous()
-        and not tensor._backward_hooks
-        and not getattr(tensor, "_post_accumulate_grad_hooks", None)
+        type(tensor) in (Tensor, nn.Parameter) and tensor.dtype == dtype and tensor.is_contiguous()
     )
+
+
+def _hooked(tensor: Tensor) -> bool:
+    return bool(getattr(tensor, "_post_accumulate_grad_hooks", None))
+
+
+class _Known(NamedTuple):
+    """A network as it was when it was looked at last, with the call that is made of it."""
+
+    addresses: tuple[int, ...]
+    shapes: tuple[Shape, ...]
+    call: Call
+    wanted: list[list[Tensor | None]]
+    """Of each layer the coefficients, scales and weights that want a gradient."""
+    trained: list[Tensor]
+    """The same in a row."""
 
 
 class Fit:
@@ -68,20 +73,37 @@ class Fit:
 
     def __init__(self, describe: Callable[[], Network | None]) -> None:
         self._describe = describe
-        self._gradients: list[Tensor] = []
+        self._known: _Known | None = None
+        self._update: tuple[tuple[int, ...], array[int], list[Tensor]] | None = None
 
-    def _network(self, x: Tensor, targets: Tensor) -> Network | None:
+    def _look(self, x: Tensor, targets: Tensor) -> _Known | None:
         """The network, if it and the samples are such that the kernel may run."""
-        if x.device.type != "cpu" or x.dtype not in ONES or not usable() or not (is_plain(x) and is_plain(targets)):
+        if (
+            x.device.type != "cpu"
+            or x.dtype not in ONES
+            or not usable()
+            or not (is_plain(x) and is_plain_type(targets))
+        ):
             return None
         network = self._describe()
         if network is None or x.requires_grad or x.dim() != 3 or not x.is_contiguous() or not targets.is_contiguous():
             return None
-        members = network[0][1][1].shape[0]  # type: ignore[union-attr]
-        shape = (members, x.shape[1], network[0][0].inputs), (members, x.shape[1], network[-1][0].outputs)
-        if (x.shape, targets.shape) != shape or not 0 < x.shape[1] <= MOST_SAMPLES or targets.dtype != x.dtype:
+        addresses = tuple([0 if each is None else each.data_ptr() for _, own in network for each in own])
+        shapes, known = tuple([shape for shape, _ in network]), self._known
+        if known is None or known.addresses != addresses or known.shapes != shapes or known.call.dtype != x.dtype:
+            if not all(_is_own(each, x.dtype) for _, own in network for each in own):
+                return None
+            call = Call(shapes, [own for _, own in network])
+            known = self._known = _Known(addresses, shapes, call, [], [])
+        wanted = [[each if each is not None and each.requires_grad else None for each in own[1:]] for _, own in network]
+        trained = [each for own in wanted for each in own if each is not None]
+        if any(each._backward_hooks or _hooked(each) for each in trained):
             return None
-        return network if all(_is_own(each, x.dtype) for _, own in network for each in own) else None
+        batch, members = x.shape[1], known.call.members
+        shape = (members, batch, shapes[0].inputs), (members, batch, shapes[-1].outputs)
+        if (x.shape, targets.shape) != shape or not 0 < batch <= MOST_SAMPLES or targets.dtype != x.dtype:
+            return None
+        return known._replace(wanted=wanted, trained=trained)
 
     def gradients(self, x: Tensor, targets: Tensor) -> Tensor | None:
         """Sets the gradients of all parameters that want one, as a backward pass into none would.
@@ -93,21 +115,17 @@ class Fit:
         Returns:
             The mean squared error of each member, (M,); None, and nothing is done, where the kernel can't compute it.
         """
-        network = self._network(x, targets)
-        if network is None:
+        known = self._look(x, targets)
+        if known is None:
             return None
-        fresh = []
-        for _, own in network:
-            given = [torch.empty_like(each) if each is not None and each.requires_grad else None for each in own[1:]]
-            fresh.append(given)
+        fresh = [[None if each is None else torch.empty_like(each) for each in own] for own in known.wanted]
         losses = x.new_empty(x.shape[0])
-        call = self._call(network)
-        call.give(fresh)
-        call.run(2, x, x.shape[1] * x.shape[2], given=targets, losses=losses)
-        for (_, own), given in zip(network, fresh, strict=True):
-            for parameter, gradient in zip(own[1:], given, strict=True):
-                if gradient is not None:
-                    parameter.grad = gradient  # type: ignore[union-attr]
+        known.call.give(fresh)
+        known.call.run(2, x, x.shape[1] * x.shape[2], given=targets, losses=losses)
+        for parameters, given in zip(known.wanted, fresh, strict=True):
+            for parameter, gradient in zip(parameters, given, strict=True):
+                if parameter is not None:
+                    parameter.grad = gradient
         return losses
 
     def adam(
@@ -115,10 +133,8 @@ class Fit:
         x: Tensor,
         targets: Tensor,
         steps: int,
-        parameters: Sequence[Tensor],
-        moments: Sequence[Moments],
+        moments: Mapping[Tensor, Sequence[Tensor]],
         settings: tuple[float, float, float, float],
-        done: int,
     ) -> Tensor | None:
         """Takes steps of Adam on the mean squared error of all samples; leaves no gradients.
 
@@ -126,39 +142,43 @@ class Fit:
             x: inputs, (M, B, I).
             targets: (M, B, O).
             steps: how many, ≥ 1.
-            parameters: that are to move: all of the network's that want a gradient.
-            moments: of each of these, which are changed.
+            moments: of each parameter that is to move, all of the network's that want a gradient, both running means
+                and the steps taken by now, one number in float32, first.
             settings: learning rate, both betas, epsilon.
-            done: steps before.
 
         Returns:
             The mean squared errors before each step, (steps, M); None, and nothing is done, where the kernel can't.
         """
-        network = self._network(x, targets)
-        if network is None:
+        known = self._look(x, targets)
+        if known is None or len(known.trained) != len(moments):
             return None
-        state = dict(zip(parameters, moments, strict=True))
-        wanted = [each for _, own in network for each in own[1:] if each is not None and each.requires_grad]
-        if len(wanted) != len(state) or not all(each in state for each in wanted):
+        kept = [moments.get(each) for each in known.trained]
+        own = tuple([each.data_ptr() for own in kept if own is not None for each in own[:3]])
+        if len(own) != 3 * len(kept):
             return None
-        if not all(_is_own(each, x.dtype) for pair in moments for each in pair):
-            return None
-        if [g.shape for g in self._gradients] != [p.shape for p in wanted] or self._gradients[0].dtype != x.dtype:
-            self._gradients = [torch.empty_like(each) for each in wanted]
-        into, table, given = iter(self._gradients), array("q"), []
-        for _, own in network:
-            given.append([next(into) if each is not None and each.requires_grad else None for each in own[1:]])
-        for parameter, gradient in zip(wanted, self._gradients, strict=True):
-            mean, square = state[parameter]
-            addresses = [each.data_ptr() for each in (parameter, gradient, mean, square)]
-            table.extend([*addresses, parameter.numel() // x.shape[0]])
+        key = (*known.addresses, *own)
+        if self._update is None or self._update[0] != key:
+            found = self._table(known, kept, key)
+            if found is None:
+                return None
+            self._update = found
+        _, table, gradients = self._update
+        into = iter(gradients)
+        known.call.give([[None if each is None else next(into) for each in own] for own in known.wanted])
         losses, hyper = x.new_empty((steps, x.shape[0])), array("d", settings)
-        call = self._call(network)
-        call.give(given)
-        call.optimize(steps, table, hyper, done)
-        call.run(2, x, x.shape[1] * x.shape[2], given=targets, losses=losses)
+        known.call.run(2, x, x.shape[1] * x.shape[2], given=targets, losses=losses, update=(steps, table, hyper))
         return losses
 
-    @staticmethod
-    def _call(network: Network) -> Call:
-        return Call(tuple([shape for shape, _ in network]), [own for _, own in network])
+    def _table(
+        self, known: _Known, kept: Sequence[Sequence[Tensor] | None], key: tuple[int, ...]
+    ) -> "tuple[tuple[int, ...], array[int], list[Tensor]] | None":
+        """What the kernel is told of the parameters, and where it puts their gradients."""
+        table, gradients = array("q"), [torch.empty_like(each) for each in known.trained]
+        for parameter, gradient, own in zip(known.trained, gradients, kept, strict=True):
+            if own is None or not all(_is_own(each, parameter.dtype) for each in own[:2]):
+                return None
+            if own[2].dtype != torch.float32 or own[2].numel() != 1:
+                return None
+            addresses = [each.data_ptr() for each in (parameter, gradient, *own[:3])]
+            table.extend([*addresses, parameter.numel() // known.call.members])
+        return key, table, gradients

@@ -120,25 +120,12 @@ class Call:
         self.members, self.dtype = first.shape[0], first.dtype
         template, self.numbers, self.work = _plan(shapes, first.element_size())
         self.data, self.kept = template[:], tensors  # copies that nobody else holds must outlive the call
-        self.data[11], self.data[12] = self.members, 1
+        self.data[11] = self.members
         self._fill(8, tensors)
 
     def give(self, gradients: Sequence[Tensors]) -> None:
         """Where the gradients of each layer's coefficients, scales and base weights go, if anywhere."""
         self._fill(12, gradients)
-
-    def optimize(self, steps: int, table: "array[int]", hyper: "array[float]", done: int) -> None:
-        """Makes the call take steps of Adam.
-
-        Args:
-            steps: how many.
-            table: of each parameter the addresses of it, its gradient and both running means, and its numbers a member.
-            hyper: learning rate, both betas, epsilon.
-            done: steps before.
-        """
-        lanes = _TORCHS.get(torch.backends.cpu.get_cpu_capability(), 32) // self.dtype.itemsize
-        places = [steps, len(table) // 5, table.buffer_info()[0], hyper.buffer_info()[0], lanes, done + 1]
-        self.data[12:18] = array("q", places)
 
     def _fill(self, field: int, tensors: Sequence[Tensors]) -> None:
         data, at = self.data, HEADER + field
@@ -156,6 +143,7 @@ class Call:
         losses: Tensor | None = None,
         y: Tensor | None = None,
         gx: Tensor | None = None,
+        update: "tuple[int, array[int], array[float]] | None" = None,
     ) -> None:
         """Runs the kernel.
 
@@ -168,11 +156,24 @@ class Call:
             losses: where the mean squared errors go, (M,); of several steps (steps, M).
             y: where predictions go, (M, B, O).
             gx: where the gradients of the inputs go, (M, B, I).
+            update: steps of Adam to take; of each parameter addresses of it, its gradient, both running means and its
+                count of steps, and its numbers a member; learning rate, both betas, epsilon.
         """
         memory = Memory(self.members * self.numbers, x)
         data, batch = self.data, x.shape[1]
         data[0], data[2], data[3], data[4], data[9] = batch, mode, x.data_ptr(), stride, memory.tensor.data_ptr()
         for index, tensor in enumerate((given, losses, y, gx), 5):
             data[index] = 0 if tensor is None else tensor.data_ptr()
+        if update is not None:
+            steps, table, hyper = update
+            data[12], data[13], data[14], data[15] = (
+                steps,
+                len(table) // 6,
+                table.buffer_info()[0],
+                hyper.buffer_info()[0],
+            )
+            data[16] = _TORCHS.get(torch.backends.cpu.get_cpu_capability(), 32) // self.dtype.itemsize
+        else:
+            data[12], data[13] = 1, 0
         work = self.members * batch * self.work * (1 if mode == 0 else 3) * data[12]
         spread(compiled().network, (ONES[self.dtype], data.buffer_info()[0]), self.members, work)

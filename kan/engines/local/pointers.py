@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 BLOCK = 64
 
-_names = ("pointers", "vectors", "forward", "backward")
+_names = ("pointers", "vectors", "forward", "backward", "normal")
 _folder = Path(__file__).parent
 _files = [*(_folder / f"{name}.py" for name in _names), *sorted((_folder / "narrow").glob("*.py"))]
 SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in _files)).hexdigest()

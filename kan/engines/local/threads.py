@@ -22,6 +22,7 @@ from numba import types
 from kan.engines.local.backward import backward
 from kan.engines.local.forward import forward
 from kan.engines.local.narrow.kernel import network
+from kan.engines.local.normal import normal
 from kan.engines.local.pointers import SOURCES, pointer
 
 
@@ -69,8 +70,18 @@ def _share(kernel_name: str, dtype: Any) -> Any:
         a = pointer(address, np.int64(1))
         network(one, a[1], a[0] * _index() // _size(), a[0] * (_index() + 1) // _size())
 
-    shares: dict[str, Callable[[int], None]] = {"forward": forward_share, "backward": backward_share}
-    share = shares.get(kernel_name, network_share)
+    def normal_share(address: int) -> None:
+        version  # noqa: B018  # what a closure refers to is part of the cache's key
+        a = pointer(address, np.int64(1))
+        normal(one, a[1], a[0] * _index() // _size(), a[0] * (_index() + 1) // _size())
+
+    shares: dict[str, Callable[[int], None]] = {
+        "forward": forward_share,
+        "backward": backward_share,
+        "network": network_share,
+        "normal": normal_share,
+    }
+    share = shares[kernel_name]
     signature = types.void(types.int64)
     try:
         return numba.cfunc(signature, cache=True)(share)
@@ -82,7 +93,7 @@ def run_in_team(kernel: Any, arguments: tuple[Any, ...], items: int, threads: in
     """Runs a kernel over 0..items in so many of torch's threads, or fewer if it has no more.
 
     Args:
-        kernel: `forward`, `backward` or `network`.
+        kernel: `forward`, `backward`, `network` or `normal`.
         arguments: the kernel's, without start and stop.
         items: how many.
         threads: how many.

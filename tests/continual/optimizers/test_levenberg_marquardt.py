@@ -43,6 +43,9 @@ class Equations:
     def residuals(self) -> Tensor:
         return torch.func.vmap(self.function)(self.x.detach())
 
+    def normal(self, members) -> None:
+        return None
+
     def linearized(self, members, whole):
         self.asked.append(list(members))
         x = self.x.detach()[members]

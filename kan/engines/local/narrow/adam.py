@@ -1,4 +1,4 @@
-"""One step of Adam on a member's parameters, to the last bit what torch's fused kernel for the CPU computes."""
+"""Steps of Adam on a member's parameters, to the last bit what torch's fused kernel for the CPU computes."""
 
 __all__ = ["adam"]
 
@@ -12,7 +12,8 @@ from numba.extending import intrinsic
 
 from kan.engines.local.pointers import cast, exact, offset_by, pointer
 
-PARAMETER = 5  # integers of one: addresses of it, its gradient and both running means; its numbers of a member
+PARAMETER = 6
+# integers of one: addresses of it, its gradient, both running means and its count of steps; its numbers of a member
 
 
 @intrinsic
@@ -29,7 +30,7 @@ def _fused(typing_context: Any, factor: Any, other: Any, summand: Any) -> Any:
 
 
 @exact
-def adam(one: Any, parameters: Any, count: int, m: int, members: int, lanes: int, hyper: Any, step: int) -> None:
+def adam(one: Any, parameters: Any, count: int, m: int, members: int, lanes: int, hyper: Any, ahead: int) -> None:
     """Moves the parameters of member m.
 
     Which product is fused with the sum in the mean of squares is torch's compiler's choice: one in whole vectors, the
@@ -43,15 +44,15 @@ def adam(one: Any, parameters: Any, count: int, m: int, members: int, lanes: int
         members: of the stack.
         lanes: of torch's vectors.
         hyper: learning rate, both betas and epsilon, float64.
-        step: of this update, from 1.
+        ahead: how many steps are not counted yet.
     """
     rate, beta1, beta2, eps = hyper[0], hyper[1], hyper[2], cast(hyper[3], one)
-    move = cast(-(rate / (1.0 - beta1 ** float(step))), one)
-    root = cast(math.sqrt(1.0 - beta2 ** float(step)), one)
     new1, keep2, new2 = cast(1.0 - beta1, one), cast(beta2, one), cast(1.0 - beta2, one)
     for index in range(count):
         at = offset_by(parameters, index * PARAMETER)
-        n = at[4]
+        n, step = at[5], float(pointer(at[4], np.float32(1))[0]) + float(ahead)
+        move = cast(-(rate / (1.0 - beta1**step)), one)
+        root = cast(math.sqrt(1.0 - beta2**step), one)
         start = m * n
         p, g = offset_by(pointer(at[0], one), start), offset_by(pointer(at[1], one), start)
         mean, square = offset_by(pointer(at[2], one), start), offset_by(pointer(at[3], one), start)

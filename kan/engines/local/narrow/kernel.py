@@ -97,4 +97,4 @@ def network(one: Any, address: int, start: int, stop: int) -> None:
                 losses[step * members + m] = loss
             if d[13]:
                 table, hyper = pointer(d[14], np.int64(1)), pointer(d[15], np.float64(1))
-                adam(one, table, d[13], m, members, d[16], hyper, d[17] + step)
+                adam(one, table, d[13], m, members, d[16], hyper, step + 1)
