@@ -48,6 +48,11 @@ def _is_own(tensor: Tensor | None, dtype: torch.dtype) -> bool:
     )
 
 
+def _has_rows(samples: Tensor) -> bool:
+    """Whether samples (M, B, I) of each member are contiguous; members may share them."""
+    return samples.dim() == 3 and samples.stride()[1:] == (samples.shape[2], 1) and samples.stride(0) >= 0
+
+
 def _hooked(tensor: Tensor) -> bool:
     return bool(getattr(tensor, "_post_accumulate_grad_hooks", None))
 
@@ -86,7 +91,7 @@ class Fit:
         ):
             return None
         network = self._describe()
-        if network is None or x.requires_grad or x.dim() != 3 or not x.is_contiguous() or not targets.is_contiguous():
+        if network is None or x.requires_grad or not (_has_rows(x) and _has_rows(targets)):
             return None
         addresses = tuple([0 if each is None else each.data_ptr() for _, own in network for each in own])
         shapes, known = tuple([shape for shape, _ in network]), self._known
@@ -121,7 +126,7 @@ class Fit:
         fresh = [[None if each is None else torch.empty_like(each) for each in own] for own in known.wanted]
         losses = x.new_empty(x.shape[0])
         known.call.give(fresh)
-        known.call.run(2, x, x.shape[1] * x.shape[2], given=targets, losses=losses)
+        known.call.run(2, x, x.stride(0), given=targets, losses=losses)
         for parameters, given in zip(known.wanted, fresh, strict=True):
             for parameter, gradient in zip(parameters, given, strict=True):
                 if parameter is not None:
@@ -166,7 +171,7 @@ class Fit:
         into = iter(gradients)
         known.call.give([[None if each is None else next(into) for each in own] for own in known.wanted])
         losses, hyper = x.new_empty((steps, x.shape[0])), array("d", settings)
-        known.call.run(2, x, x.shape[1] * x.shape[2], given=targets, losses=losses, update=(steps, table, hyper))
+        known.call.run(2, x, x.stride(0), given=targets, losses=losses, update=(steps, table, hyper))
         return losses
 
     def _table(

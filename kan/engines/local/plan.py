@@ -152,7 +152,7 @@ class Call:
                 error against `given` targets.
             x: inputs, whose rows (B, I) are contiguous.
             stride: numbers from member to member in x.
-            given: (M, B, O), contiguous.
+            given: (M, B, O), whose rows (B, O) are contiguous.
             losses: where the mean squared errors go, (M,); of several steps (steps, M).
             y: where predictions go, (M, B, O).
             gx: where the gradients of the inputs go, (M, B, I).
@@ -162,6 +162,7 @@ class Call:
         memory = Memory(self.members * self.numbers, x)
         data, batch = self.data, x.shape[1]
         data[0], data[2], data[3], data[4], data[9] = batch, mode, x.data_ptr(), stride, memory.tensor.data_ptr()
+        data[17] = 0 if given is None else given.stride(0)
         for index, tensor in enumerate((given, losses, y, gx), 5):
             data[index] = 0 if tensor is None else tensor.data_ptr()
         if update is not None:

@@ -1,6 +1,7 @@
 """The training loop: members, determinism, optimizers, divergence, evaluation, resuming to the last bit."""
 
 import functools
+import signal
 
 import numpy as np
 import pytest
@@ -9,12 +10,15 @@ import torch
 from continual.extension import Settings, Training
 from continual.metrics import forgetting
 from continual.models import parameter_counts
+from continual.optimizers.adam import Adam
 from continual.optimizers.lbfgs import LBFGS
 from continual.optimizers.making import check_members, make_optimizer
 from continual.records.checkpoint import Checkpoint
+from continual.stopping import Stopped
 from continual.strategies import Cumulative, FineTune
 from continual.training.evaluation import Evaluator, baseline_rmse
 from continual.training.loop import train
+from continual.training.stepping import TrainingStep
 from kan import KAN
 from mlp_baselines import MLP
 from tasks import gaussian_peaks, toy_regions
@@ -167,6 +171,44 @@ def test_divergence_midway_keeps_what_came_before() -> None:
     assert np.isfinite(matrix[0]).all()
     assert np.isnan(matrix[-1]).all()
     assert history.alive.tolist() == [False]
+
+
+@pytest.mark.parametrize("model", [KAN, MLP])
+def test_many_steps_in_a_call_are_as_many_single_ones_and_can_be_broken_off(tmp_path, monkeypatch, model) -> None:
+    taken, several = [], TrainingStep.several
+
+    def counted(self, inputs, targets, steps):
+        losses = several(self, inputs, targets, steps)
+        taken.append(steps if losses is not None else 0)
+        return losses
+
+    monkeypatch.setattr(TrainingStep, "several", counted)
+
+    def go(watch, checkpoint=None, stop=None):
+        seeds = [0, 1]
+        stack = model(1, 1, depth=2, width=4, members=2, generators=generators_from(seeds, "model"), dtype=DOUBLE)
+        make, settings = functools.partial(Adam, lr=0.01), Settings(40, evaluate_every=20, checkpoint_seconds=1e-9)
+        more = {"generators": generators_from(seeds, "batches"), "checkpoint": checkpoint, "stop": stop}
+        history = train(
+            Training(stack, peaks(seeds, peaks=2), make, FineTune(), settings, observers=[Ticked(watch)], **more)
+        )
+        return history.matrix(), list(stack.parameters())
+
+    def patient(task, step, losses) -> None:
+        pass
+
+    single = go(patient)
+    assert max(taken) == 1
+    patient.lags = True
+    many = go(patient)
+    assert max(taken) > 1
+    calls = iter([None, None, signal.SIGTERM])
+    with pytest.raises(Stopped):
+        go(patient, Checkpoint(tmp_path / "checkpoint.pt"), lambda: next(calls))
+    resumed = go(patient, Checkpoint(tmp_path / "checkpoint.pt"))
+    for matrix, parameters in (many, resumed):
+        assert np.array_equal(matrix, single[0])
+        assert all(torch.equal(a, b) for a, b in zip(parameters, single[1], strict=True))
 
 
 class InterruptionError(Exception):

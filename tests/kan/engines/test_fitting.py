@@ -199,3 +199,11 @@ def test_samples_that_do_not_fit_are_left_to_the_layers() -> None:
     fit, (x, y) = model.fitting(), problem([2, 1], 1, 30, torch.float32)
     for inputs, targets in ((x.double(), y), (x, y[:, :5]), (x[..., :1], y), (x[:, :0], y[:, :0]), (x[0], y)):
         assert fit.gradients(inputs, targets) is None
+
+
+def test_members_may_share_their_samples() -> None:
+    model = network([2, 5, 1], members=3, dtype=DOUBLE)
+    x, y = problem([2, 1], 1, 70, DOUBLE)
+    shared = model.fitting().gradients(x.expand(3, -1, -1), y.expand(3, -1, -1))
+    assert shared is not None
+    assert torch.equal(shared, model.fitting().gradients(x.repeat(3, 1, 1), y.repeat(3, 1, 1)))

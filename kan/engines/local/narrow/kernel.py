@@ -42,7 +42,7 @@ def _pass(one: Any, d: Any, m: int, scratch: Any) -> Any:
     B, depth, mode = d[0], d[1], d[2]
     first, last = offset_by(d, HEADER), offset_by(d, HEADER + (depth - 1) * FIELDS)
     I, O, pulled = first[1], last[2], d[8] != 0  # noqa: E741
-    x, given = offset_by(pointer(d[3], one), m * d[4]), offset_by(pointer(d[5], one), m * B * O)
+    x, given = offset_by(pointer(d[3], one), m * d[4]), offset_by(pointer(d[5], one), m * d[17])
     y, gx = offset_by(pointer(d[7], one), m * B * O), offset_by(pointer(d[8], one), m * B * I)
     out, g = offset_by(scratch, last[25]), offset_by(scratch, last[22])
     errors, factor = one - one, cast(2, one) / cast(B * O, one)
