@@ -133,7 +133,7 @@ COLUMNS = functools.partial(tasks_of, inputs=2, outputs=3, masked=True, samples=
 )
 def test_equals_a_plain_loop(curvature, anchors, decay, make, model, curriculum) -> None:
     options = {"weight": 0.8, "curvature": curvature, "anchors": anchors, "decay": decay}
-    steps = 4 if make is MAKERS["lbfgs"] else 50
+    steps = 2 if make is MAKERS["lbfgs"] else 50  # a line search amplifies rounding from step to step
     ours = small(EWC(**options), make=make, steps=steps, model=model, curriculum=curriculum)
     train(ours)
     for member in range(2):
