@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from continual.figures import probe_figures, save, sweep
+from continual.figures.films import Film, save_film
 from continual.figures.parts.style import palettes
 from continual.records.listing import read_list
 from continual.records.record import Record, is_done
@@ -27,12 +28,12 @@ from scripts.workers import Workers
 
 
 def draw(config: DictConfig, folder: Path, workers: Workers | None = None) -> None:
-    """Writes figures, tables and page of the experiment's last sweep, and prints the table.
+    """Writes films, figures, tables and page of the experiment's last sweep, and prints the table.
 
     Args:
         config: the experiment's config, of which the nodes `report` and `tracker` are used.
         folder: results/<experiment>.
-        workers: processes that each draw some of the figures.
+        workers: processes that each draw some of the figures and films.
     """
     runs = _runs(folder)
     records = [run.record for run in runs if run.record is not None]
@@ -43,7 +44,7 @@ def draw(config: DictConfig, folder: Path, workers: Workers | None = None) -> No
         sys.exit(f"{folder} holds no finished run yet")
     report = OmegaConf.to_container(config.report, resolve=True)
     assert isinstance(report, dict)
-    wanted = {name: node for name, node in report["figures"].items() if node is not None}
+    wanted = {name: node for kind in ("films", "figures") for name, node in report[kind].items() if node is not None}
     named = {str(node["_target_"]).rpartition(".")[2] for node in wanted.values()}
     for name, picture in probe_figures(records).items():
         if name not in report["figures"] and picture.__name__ not in named:
@@ -57,7 +58,7 @@ def draw(config: DictConfig, folder: Path, workers: Workers | None = None) -> No
         if node is not None
     }
     drawn = [_draw(records, folder, *each) for each in wanted.items()] if begun is None else [f.result() for f in begun]
-    figures = dict(zip(wanted, drawn, strict=True))
+    figures = {name: paths for name, paths in zip(wanted, drawn, strict=True) if paths}
     title = report["title"] or f"{folder.name}: {len(records)} runs"
     command = train_command(OmegaConf.select(config, "hydra.overrides.task") or [], sweep=True)
     page = write_page(
@@ -72,7 +73,8 @@ def draw(config: DictConfig, folder: Path, workers: Workers | None = None) -> No
         palettes=palettes(record.family for record in records),
     )
     pictures = {name: paths[0] for name, paths in figures.items()}
-    Clocked(instantiate(config.tracker)).report(folder.name, folder, pictures, tables[0])
+    still = {name: path for name, path in pictures.items() if path.suffix == ".png"}
+    Clocked(instantiate(config.tracker)).report(folder.name, folder, still, tables[0])
     print(f"\n{text_table(records)}\n")
     for paths in more.values():
         print(next(path for path in paths if path.suffix == ".md").read_text(encoding="utf-8"))
@@ -81,9 +83,13 @@ def draw(config: DictConfig, folder: Path, workers: Workers | None = None) -> No
         print(path)
 
 
-def draw_probes(record: Record) -> list[Path]:
-    """Draws what a run's probes say into the run's own folder, and returns the pictures."""
-    return [save(picture([record]), record.folder, name)[0] for name, picture in probe_figures([record]).items()]
+def draw_probes(config: DictConfig, record: Record) -> list[Path]:
+    """Draws what a run's probes say into the run's own folder, and returns the pictures and films."""
+    films = OmegaConf.to_container(config.report.films, resolve=True)
+    assert isinstance(films, dict)
+    filmed = [_draw([record], record.folder, str(name), node)[:1] for name, node in films.items() if node is not None]
+    drawn = [save(picture([record]), record.folder, name)[0] for name, picture in probe_figures([record]).items()]
+    return [*drawn, *(path for paths in filmed for path in paths)]
 
 
 def _runs(folder: Path) -> list[StoredRun]:
@@ -91,8 +97,11 @@ def _runs(folder: Path) -> list[StoredRun]:
 
 
 def _draw(records: Sequence[Record], folder: Path, name: str, node: dict[str, Any]) -> list[Path]:
-    """Writes one of an experiment's figures, as its config names it."""
-    return save(instantiate({**node, "_partial_": True})(records), folder, name)
+    """Writes one of an experiment's figures or films, as its config names it; nothing where nothing was filmed."""
+    drawn = instantiate({**node, "_partial_": True})(records)
+    if drawn is None:
+        return []
+    return save_film(drawn, folder, name) if isinstance(drawn, Film) else save(drawn, folder, name)
 
 
 def _draw_one(folder: Path, name: str, node: dict[str, Any]) -> list[Path]:

@@ -37,5 +37,5 @@ def train_one(config: DictConfig) -> None:
         record = train_run(ready)
         became = outcome(record)
         parts = ["", text_table([record]), *([became, ""] if became else [""]), f"figure: {save_summary(record)}"]
-        parts += [f"figure: {path}" for path in draw_probes(record)]
+        parts += [f"figure: {path}" for path in draw_probes(config, record)]
         print("\n".join(parts))

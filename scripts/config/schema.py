@@ -74,6 +74,7 @@ class _Debug(_Strict):
 class _Report(_Strict):
     title: str | None
     figures: dict[str, Node | None]  # null leaves one of the defaults out
+    films: dict[str, Node | None] = {}  # runs from before there were films have none
     tables: dict[str, Node | None]
     captions: dict[str, str]
 
@@ -195,10 +196,11 @@ def check_config(config: Node) -> None:
     for name, given in (("curriculum", {"curriculum"}), ("runner", {"run", "wait"})):
         if config["debug"].get(name) is not None:
             _check_node(config["debug"][name], f"debug.{name}", given)
-    for name, node in config["report"]["figures"].items():
-        if node is not None:
-            _check_node(node, f"report.figures.{name}", {"records"})
-            _check_metrics(node, f"report.figures.{name}")
+    for kind in ("figures", "films"):
+        for name, node in config["report"].get(kind, {}).items():
+            if node is not None:
+                _check_node(node, f"report.{kind}.{name}", {"records"})
+                _check_metrics(node, f"report.{kind}.{name}")
     for name, node in config["report"]["tables"].items():
         if node is not None:
             _check_node(node, f"report.tables.{name}", {"records", "folder"})

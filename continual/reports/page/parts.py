@@ -29,6 +29,8 @@ def link(folder: Path, path: Path, text: str) -> str:
 def figure(folder: Path, name: str, found: Path | Sequence[Path], caption: str, command: str) -> str:
     """A figure whose PNG files are embedded, with links to all its files and the command that made it.
 
+    A film is embedded, too, and runs where it is asked for.
+
     Raises:
         FileNotFoundError: a PNG file is not there.
     """
@@ -36,10 +38,12 @@ def figure(folder: Path, name: str, found: Path | Sequence[Path], caption: str, 
     images, links = [], []
     for path in paths:
         links.append(link(folder, path, path.name))
-        if path.suffix.lower() == ".png":
+        kind = path.suffix.lower().removeprefix(".")
+        if kind in ("png", "gif"):
             data = base64.b64encode(path.read_bytes()).decode("ascii")
             text = escape(f"{name}: {caption}" if caption else name)
-            images.append(f'<img alt="{text}" src="data:image/png;base64,{data}">')
+            image = f'<img alt="{text}" src="data:image/{kind};base64,{data}">'
+            images.append(f"<details><summary>Film</summary>{image}</details>" if kind == "gif" else image)
     below = [
         f"<strong>{escape(name)}</strong> {escape(caption)}",
         f'<span class="soft">{", ".join(links)}</span>',
