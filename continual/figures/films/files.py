@@ -74,7 +74,7 @@ def _gif(images: Sequence[Image.Image], milliseconds: Sequence[int]) -> bytes:
         sample.paste(image, (0, row * image.height))
     palette = sample.quantize(COLOURS, method=Image.Quantize.MEDIANCUT)
     colours = np.array(palette.getpalette()).reshape(-1, 3)
-    colours[np.abs(colours - 255).sum(axis=1).argmin()] = 255  # paper stays white
+    colours[colours.min(axis=1) > 240] = 255  # paper stays white
     drawn = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     for image in drawn:
         image.putpalette(colours.ravel().tolist())
