@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from kan import pictures
 from kan.pruning.portraits import portrait
-from scripts.explain.models import one_dimensional, samples, toy_networks
+from scripts.explain.models import one_dimensional, product_network, samples, toy_networks
+from scripts.explain.stills import nodes_and_edges, parameter_lines, product_surface, steps
 
 GREEN, VERMILION = "#009e73", "#d55e00"
 
@@ -24,6 +25,8 @@ class Chapter(NamedTuple):
     """What matplotlib's mathtext can set."""
     text: str
     draw: Callable[[], Figure]
+    widget: str = ""
+    """What can be played with, by its name in the scripts; nothing if empty."""
 
 
 def _edges() -> Figure:
@@ -50,7 +53,50 @@ def _locality() -> Figure:
     )
 
 
+def _product() -> Figure:
+    model, member = product_network()
+    drawn = portrait(model, samples())
+    return pictures.draw_networks(
+        [[pictures.Panel("KAN [2, 2, 1] that learned xy", drawn, member, ("x", "y"), ("xy",))]]
+    )
+
+
 CHAPTERS = (
+    Chapter(
+        "networks",
+        "Two kinds of networks",
+        r"$\mathrm{MLP:} \;\; y_o = \sum_i \, w_{o,i} \, \sigma(h_i), \qquad "
+        r"\mathrm{KAN:} \;\; y_o = \sum_i \, \phi_{o,i}(x_i)$",
+        "In a multilayer perceptron every connection is one number, a weight, and every node passes its sum through "
+        "the same fixed function, tanh say. In a Kolmogorov–Arnold network every connection is a function of one "
+        "variable that is learned, and a node only adds up what arrives. So a KAN of the same shape has more "
+        "numbers, and fewer nodes may do.",
+        nodes_and_edges,
+    ),
+    Chapter(
+        "approximation",
+        "Any curve from steps",
+        r"$f(x) \approx \sum_{j=1}^{n} \, f(m_j) \, "
+        r"\left[ \, \sigma(s(x - a_j)) - \sigma(s(x - a_{j+1})) \, \right]$",
+        "Two sigmoids make a gate that opens at one place and closes at the next; n gates make a staircase, and with "
+        "more and steeper steps it comes as close to any continuous curve as one likes. That is why an MLP with one "
+        "hidden layer can approximate anything. It says nothing of how many units that costs: here the error halves "
+        "when their number doubles. Move the sliders: a flat sigmoid blurs the steps, a sharp one cuts them.",
+        steps,
+        "approximation",
+    ),
+    Chapter(
+        "theorem",
+        "Kolmogorov and Arnold: only sums",
+        r"$f(x_1, \ldots, x_n) = \sum_{q=1}^{2n+1} \Phi_q \left( \, \sum_{p=1}^{n} \, \phi_{q,p}(x_p) \right)$",
+        "Every continuous function of several variables on a box is made of functions of one variable and sums, "
+        "nothing else (Kolmogorov 1957, Arnold 1957). A product is one of them in more than one way: half of (x + "
+        "y)² − x² − y², or, of positive numbers, exp(log x + log y). The theorem promises continuous inner functions "
+        "and no more: they can be so jagged that nothing could learn them. KANs hope that functions met in practice "
+        "have smooth ones, and use more layers where two do not suffice.",
+        product_surface,
+        "theorem",
+    ),
     Chapter(
         "bezier",
         "A curve from a few points",
@@ -61,14 +107,18 @@ CHAPTERS = (
         "control points, and the weights, on the right, depend on t alone. The curve never leaves the hull of its "
         "points and follows them when they are moved.",
         pictures.plot_bezier,
+        "bezier",
     ),
     Chapter(
         "bernstein",
         "The weights of a Bézier curve",
         r"$b_{i,n}(t) = \binom{n}{i} \, t^i \, (1-t)^{n-i}, \qquad \sum_{i=0}^{n} \, b_{i,n}(t) = 1$",
         "The Bernstein polynomials of degree n: n + 1 of them, none negative, with the sum one at every t. More "
-        "control points need a higher degree, and each weight is above zero on the whole interval: move one point and "
-        "the whole curve moves. Splines mend both.",
+        "control points need a higher degree, and each weight is above zero on the whole interval: move one point "
+        "and the whole curve moves. A hundred points would mean degree 99, and weights so alike that the points can "
+        "hardly be told from the curve: the condition number of going from points on the curve back to its control "
+        "points, at even places, is 3e3 at degree 10, 9e11 at 30, and at 40 beyond what float64 can tell. Splines "
+        "mend both.",
         pictures.plot_bernstein,
     ),
     Chapter(
@@ -101,6 +151,7 @@ CHAPTERS = (
         "the knots inside their basis functions (the Greville points), form a polygon that the curve follows closely. "
         "These numbers are what a KAN learns. Outside the grid the curve fades to zero.",
         pictures.plot_spline_curve,
+        "bspline",
     ),
     Chapter(
         "refinement",
@@ -132,6 +183,30 @@ CHAPTERS = (
         "on the size of edges, pruning and symbolic formulas turn such a network into one like the first. Strong "
         "edges are dark and weak ones pale, as in the KAN paper (arXiv 2404.19756, Fig. 4.1).",
         _network,
+        "layer",
+    ),
+    Chapter(
+        "parameters",
+        "What it costs",
+        r"$\mathrm{KAN:} \;\; O(N^2 L \, (G + k)), \qquad \mathrm{MLP:} \;\; O(N^2 L)$",
+        "Count numbers: L layers of N nodes have about N²L connections, each of which is one number in an MLP and G "
+        "+ k coefficients in a KAN, with two scales as the paper's code has them G + k + 2. At the same width a KAN "
+        "is larger by that factor, so comparisons are fair only at equal parameters, equal operations or equal time; "
+        "each experiment here says which.",
+        parameter_lines,
+        "parameters",
+    ),
+    Chapter(
+        "product",
+        "Reading a network",
+        r"$xy = \frac{1}{4} \left[ \, (x + y)^2 - (x - y)^2 \, \right] = "
+        r"\frac{1}{2} \left[ \, (x + y)^2 - (x^2 + y^2) \, \right]$",
+        "A KAN [2, 2, 1] that has learned xy from samples. Below are straight lines, so that each hidden node holds a "
+        "sum of x and y with some weights; above are two parabolas, one open upwards and one downwards: it has found "
+        "the difference of two squares, the first formula. The KAN paper's network found the second; a seed decides. "
+        "Larger networks come to such a size by a penalty on their edges' sizes and by pruning what does little, and "
+        "edges that follow a known function can be replaced by it: the network becomes a formula.",
+        _product,
     ),
     Chapter(
         "locality",
@@ -144,6 +219,7 @@ CHAPTERS = (
         "anywhere. A weight of an MLP moves the whole domain, if only slightly where its unit is flat. How much "
         "locality helps against forgetting, and when it does not, is what this project measures.",
         _locality,
+        "forgetting",
     ),
 )
 """In the order of reading."""

@@ -1,6 +1,6 @@
 """The small models whose pictures the introduction shows: each is trained in seconds, always to the same numbers."""
 
-__all__ = ["best", "one_dimensional", "samples", "toy", "toy_networks", "train", "wave"]
+__all__ = ["best", "one_dimensional", "product_network", "samples", "toy", "toy_networks", "train", "wave"]
 
 from functools import cache
 
@@ -65,6 +65,13 @@ def toy_networks() -> list[tuple[KAN, int]]:
         model = KAN(2, 1, width=width, members=members, generators=_generators(members), dtype=torch.float64)
         found.append((model, best(train(model, samples(), toy(samples()), 200))))
     return found
+
+
+@cache
+def product_network() -> tuple[KAN, int]:
+    """A KAN [2,2,1] that has learned xy, and the member that did best."""
+    model = KAN(2, 1, width=2, members=6, generators=_generators(6), dtype=torch.float64)
+    return model, best(train(model, samples(), samples().prod(dim=1, keepdim=True), 200))
 
 
 @cache

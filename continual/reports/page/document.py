@@ -1,6 +1,6 @@
 """The HTML files: one experiment's with its figures, and one over all experiments below a folder."""
 
-__all__ = ["write_overview", "write_page"]
+__all__ = ["SAFE", "write_overview", "write_page"]
 
 import json
 from collections import Counter
@@ -21,7 +21,7 @@ from continual.reports.page.runs import PageRun, columns
 from continual.reports.page.static import origins, results_table, runs_table, structures_table
 from continual.reports.tables import legend
 
-_SAFE = (
+SAFE = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'"
 )
@@ -129,7 +129,7 @@ def _write(
     page = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_SAFE}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{SAFE}">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}\n{dashboard_style()}</style>\n</head>\n<body>\n"
         + "\n".join(part for part in parts if part)
         + "\n</body>\n</html>\n"

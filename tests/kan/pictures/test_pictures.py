@@ -621,7 +621,7 @@ class _Page(HTMLParser):
 def test_the_introduction_draws_and_explains_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from scripts.explain.__main__ import main
     from scripts.explain.chapters import CHAPTERS
-    from scripts.explain.models import samples, toy, toy_networks
+    from scripts.explain.models import product_network, samples, toy, toy_networks
 
     main(["--out", str(tmp_path)])
     assert "index.html" in capsys.readouterr().out
@@ -629,13 +629,16 @@ def test_the_introduction_draws_and_explains_everything(tmp_path: Path, capsys: 
     page = _Page()
     page.feed(text)
     assert not page.open
-    assert page.ids == [chapter.name for chapter in CHAPTERS]
-    assert page.images == text.count("<svg role") == len(CHAPTERS)
+    assert page.ids == [*(chapter.name for chapter in CHAPTERS), "measured"]
+    assert page.images - 1 == text.count("<svg role") == len(CHAPTERS)
     for link in page.links:
         assert (link[1:] in page.ids) if link.startswith("#") else (tmp_path / link).is_file()
     for chapter in CHAPTERS:
         assert {f"{chapter.name}.png", f"{chapter.name}.pdf"} <= {path.name for path in tmp_path.iterdir()}
         assert len(chapter.text) > 200
+    model, member = product_network()
+    error = (model(samples())[member, :, 0] - samples().prod(dim=1)).square().mean().sqrt()
+    assert error.item() < 0.02
     for model, member in toy_networks():  # the text says that they have learned it
         error = (model(samples())[member] - toy(samples())).square().mean().sqrt()
         assert error.item() < 0.02
