@@ -130,7 +130,10 @@ class Plot {
 
   axes() {
     const { x, y } = this;
-    for (const value of [x[0], (x[0] + x[1]) / 2, x[1]]) this.text(value, y[0], short(value), { dy: 16, anchor: "middle" });
+    for (const value of [x[0], (x[0] + x[1]) / 2, x[1]]) {
+      const last = value === x[1];
+      this.text(value, y[0], short(value), { dy: 16, dx: last ? 8 : 0, anchor: last ? "end" : "middle" });
+    }
     for (const value of [y[0], (y[0] + y[1]) / 2, y[1]]) this.text(x[0], value, short(value, 2), { dx: -6, dy: 4, anchor: "end" });
     this.line([[x[0], y[1]], [x[0], y[0]], [x[1], y[0]]], { class: "axis" });
   }
