@@ -1,8 +1,8 @@
 """Baselines: the MLP family, local controls that are no KANs, and how they are matched to another model's budget.
 
-The MLP and what makes it local in its hidden units (`mlp`, `activations`, `spline_mlp`), sines (`siren`), models that
-are linear in features of the inputs (`features`: `rbf_network`, `tensor_spline`, `fourier_features`). How local each
-one is, and in what sense, its docstring says.
+The MLP and what makes it local in its hidden units (`mlp`, `activations`, `spline_mlp`), sines (`siren`), an affine
+layer into a KAN (`linear_kan`), models that are linear in features of the inputs (`features`: `rbf_network`,
+`tensor_spline`, `fourier_features`). How local each one is, and in what sense, its docstring says.
 """
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Elephant",
     "FourierFeatures",
     "FuzzyTiling",
+    "LinearKAN",
     "RBFLattice",
     "RBFNetwork",
     "SplineMLP",
@@ -27,6 +28,7 @@ __all__ = [
 
 from mlp_baselines.activations import Elephant, FuzzyTiling
 from mlp_baselines.fourier_features import FourierFeatures, matched_fourier_features
+from mlp_baselines.linear_kan import LinearKAN
 from mlp_baselines.matching import matched, matched_mlp, matched_spline_mlp
 from mlp_baselines.mlp import MLP
 from mlp_baselines.rbf_network import RBFLattice, RBFNetwork, matched_rbf_lattice, matched_rbf_network

@@ -4,11 +4,16 @@ __all__ = [
     "Curriculum",
     "Task",
     "View",
+    "addition",
+    "diabetes",
+    "digits",
     "drift",
+    "feynman_sequence",
     "function_fit",
     "gaussian_classes",
     "gaussian_peaks",
     "image_bands",
+    "slow_change",
     "toy_regions",
     "toy_sequence",
 ]
@@ -16,10 +21,10 @@ __all__ = [
 import sys
 
 from tasks import functions
+from tasks.benchmarks import addition, diabetes, digits, feynman_sequence, gaussian_classes, slow_change
 from tasks.curriculum import Curriculum, Task, View
 from tasks.drift import drift
 from tasks.function_curricula import function_fit, toy_regions, toy_sequence
-from tasks.gaussian_classes import gaussian_classes
 from tasks.gaussian_peaks import gaussian_peaks
 from tasks.images import image_bands
 

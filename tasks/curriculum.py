@@ -123,7 +123,7 @@ class Task:
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | None = None) -> "Task":
         """The same task in another dtype or on another device."""
-        moved: dict[str, Any] = {name: x.to(dtype=dtype, device=device) for name, x in self.tensors().items()}
+        moved: dict[str, Any] = {name: _moved(x, dtype, device) for name, x in self.tensors().items()}
         return replace(self, **moved)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -141,6 +141,13 @@ class Task:
         if self.validation_inputs is None or self.validation_targets is None:
             raise ValueError(f"task {self.name!r} has no validation set")
         return self.validation_inputs, self.validation_targets
+
+
+def _moved(x: Tensor, dtype: torch.dtype | None, device: torch.device | None) -> Tensor:
+    """A tensor (M, N, *) elsewhere; what all members share stays one copy."""
+    if x.stride(0) == 0:
+        return x[:1].to(dtype=dtype, device=device).expand_as(x)
+    return x.to(dtype=dtype, device=device)
 
 
 @dataclass(frozen=True)

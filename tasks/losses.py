@@ -17,7 +17,7 @@ the loss, the softmax, the gradient (where they are exactly 0) or the errors, an
 carry their mask along wherever they are put together with those of other tasks: in a replay, or a joint training.
 """  # noqa: E501
 
-__all__ = ["LOSSES", "CrossEntropy", "Loss", "LossName", "MeanSquaredError"]
+__all__ = ["LOSSES", "ClassSquaredError", "CrossEntropy", "Loss", "LossName", "MeanSquaredError"]
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-LossName = Literal["mean_squared_error", "cross_entropy"]
+LossName = Literal["mean_squared_error", "cross_entropy", "squared_error_of_classes"]
 
 
 class Loss(ABC):
@@ -100,7 +100,7 @@ class MeanSquaredError(Loss):
         ([2.0], [[[2.0, 0.0]]])
     """
 
-    name = "mean_squared_error"
+    name: ClassVar[LossName] = "mean_squared_error"
     title = "mean squared error"
     classifies = False
 
@@ -176,10 +176,7 @@ class CrossEntropy(Loss):
 
     def hits(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """See `Loss`."""
-        logits = self._logits(predictions, targets)
-        right = logits.argmax(dim=2) == self._logits(targets, targets).argmax(dim=2)
-        broken = (logits.isnan() | (logits == torch.inf)).any(dim=2) | (logits == -torch.inf).all(dim=2)
-        return right.to(predictions.dtype).masked_fill(broken, torch.nan)
+        return right_class(predictions, targets, self.masked)
 
     def fisher_root(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """See `Loss`: column c is the root of p_c times the gradient of log p_c."""
@@ -197,5 +194,34 @@ class CrossEntropy(Loss):
         return False
 
 
-LOSSES: Mapping[LossName, type[Loss]] = {each.name: each for each in (MeanSquaredError, CrossEntropy)}
+class ClassSquaredError(MeanSquaredError):
+    """The mean squared error of one-hot targets: classes by regression, whose largest column is the class.
+
+    Example:
+        >>> y, f = torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[0.5, 0.75]]])
+        >>> ClassSquaredError().hits(f, y).tolist()
+        [[1.0]]
+    """
+
+    name = "squared_error_of_classes"
+    title = "mean squared error of classes"
+
+    def hits(self, predictions: Tensor, targets: Tensor) -> Tensor:  # type: ignore[override]
+        """See `Loss`."""
+        return right_class(predictions, targets, self.masked)
+
+
+def right_class(predictions: Tensor, targets: Tensor, masked: bool) -> Tensor:
+    """Whether predictions and targets are largest in the same column, of those that take part; see `Loss.hits`."""
+    if masked:
+        out = targets.isnan()
+        predictions, targets = (each.masked_fill(out, -torch.inf) for each in (predictions, targets))
+    right = predictions.argmax(dim=2) == targets.argmax(dim=2)
+    broken = (predictions.isnan() | (predictions == torch.inf)).any(dim=2) | (predictions == -torch.inf).all(dim=2)
+    return right.to(predictions.dtype).masked_fill(broken, torch.nan)
+
+
+LOSSES: Mapping[LossName, type[Loss]] = {
+    each.name: each for each in (MeanSquaredError, CrossEntropy, ClassSquaredError)
+}
 """Every loss by its name."""

@@ -18,6 +18,7 @@ LATE = {
     "wandb",
     "trackio",
     "optuna",
+    "sklearn",
     "torch.utils.tensorboard.SummaryWriter",
     "pyarrow",
     "resource",

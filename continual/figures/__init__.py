@@ -12,6 +12,7 @@ __all__ = [
     "maps",
     "matrices",
     "networks",
+    "online",
     "parameter_count",
     "pareto",
     "performance_profiles",
@@ -41,6 +42,7 @@ from continual.figures.lines import lines
 from continual.figures.maps import maps
 from continual.figures.matrices import matrices
 from continual.figures.networks import networks
+from continual.figures.online import online
 from continual.figures.parameter_count import parameter_count
 from continual.figures.pareto import pareto
 from continual.figures.parts.output import save

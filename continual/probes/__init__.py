@@ -10,6 +10,7 @@ __all__ = [
     "Film",
     "Freeze",
     "Interference",
+    "Online",
     "Part",
     "Probe",
     "Response",
@@ -31,6 +32,7 @@ from continual.probes.drift import Drift
 from continual.probes.film import Film, frame_steps
 from continual.probes.interference import Interference, gradient_cosines
 from continual.probes.kernel import kernel_overlap, kernel_squares
+from continual.probes.online import Online
 from continual.probes.probe import Probe, probe_arrays, thinned
 from continual.probes.response import Response, fall_radius, response_profile
 from continual.probes.support import Support, support_overlap

@@ -53,6 +53,7 @@ _NEUTRAL: dict[str, dict[str, Any]] = {
         "normalize": None,
     },
     "tasks.toy_regions": {"overlap": 1.0},
+    "continual.strategies.EWC": {"estimate": "exact", "batch": 64},
     "mlp_baselines.MLP": {"layer_norm": False},
     "mlp_baselines.matched_mlp": {"layer_norm": False},
 }

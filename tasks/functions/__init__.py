@@ -4,13 +4,20 @@ __all__ = ["FUNCTIONS", "TargetFunction", "target_function"]
 
 from collections.abc import Mapping
 
-from tasks.functions.feynman import FEYNMAN_EQUATIONS
+from tasks.functions.feynman import FEYNMAN_EQUATIONS, FURTHER_FEYNMAN_EQUATIONS
+from tasks.functions.further import FURTHER_FUNCTIONS
 from tasks.functions.paper import PAPER_FUNCTIONS
 from tasks.functions.special import SPECIAL_FUNCTIONS
 from tasks.functions.target import TargetFunction
 
-FUNCTIONS: Mapping[str, TargetFunction] = {**PAPER_FUNCTIONS, **SPECIAL_FUNCTIONS, **FEYNMAN_EQUATIONS}
-"""All target functions, of Liu et al. (2024), https://arxiv.org/abs/2404.19756."""
+FUNCTIONS: Mapping[str, TargetFunction] = {
+    **PAPER_FUNCTIONS,
+    **SPECIAL_FUNCTIONS,
+    **FEYNMAN_EQUATIONS,
+    **FURTHER_FEYNMAN_EQUATIONS,
+    **FURTHER_FUNCTIONS,
+}
+"""All target functions; those of Liu et al. (2024), https://arxiv.org/abs/2404.19756, and some of other studies."""
 
 
 def target_function(name: str) -> TargetFunction:

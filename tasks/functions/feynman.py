@@ -1,6 +1,9 @@
-"""Target functions of the KAN paper's table of Feynman equations: 27 in dimensionless form."""
+"""Feynman equations in dimensionless form: the 27 of the KAN paper's table, and 7 more that are learned in sequence.
 
-__all__ = ["FEYNMAN_EQUATIONS"]
+In one file: one set of equations, whose ranges follow from one list by one set of rules.
+"""
+
+__all__ = ["FEYNMAN_EQUATIONS", "FURTHER_FEYNMAN_EQUATIONS"]
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,7 +17,10 @@ Range = tuple[float, float]
 
 
 def _equation(
-    formula: str, ranges: Mapping[str, Range], function: Callable[..., Tensor], kan_shape: tuple[int, ...]
+    formula: str,
+    ranges: Mapping[str, Range],
+    function: Callable[..., Tensor],
+    kan_shape: tuple[int, ...] | None = None,
 ) -> TargetFunction:
     """A function of one tensor (..., 1) per variable, in the order of `ranges`, as one of a tensor (..., I)."""
     count = len(ranges)
@@ -196,3 +202,40 @@ FEYNMAN_EQUATIONS: Mapping[str, TargetFunction] = {
 """Equations of Liu et al. (2024), https://arxiv.org/abs/2404.19756, table 2, by their numbers in the Feynman dataset.
 
 Inputs are in the order of the table, and KAN shapes are its "human-constructed" ones."""
+
+FURTHER_FEYNMAN_EQUATIONS: Mapping[str, TargetFunction] = {
+    # pykan's I.8.4; a is x2/x1, b is y1/x1, c is y2/x1; a kink where the points meet
+    "feynman_I_8_14": _equation(
+        "√((1-a)² + (b-c)²)", {"a": _BOTH, "b": _BOTH, "c": _BOTH}, lambda a, b, c: torch.hypot(1.0 - a, b - c)
+    ),
+    # a is x2/x1, b is y2/y1, c is x3/x1, d is y3/y1
+    "feynman_I_11_19": _equation(
+        "1 + ab + cd",
+        {"a": _BOTH, "b": _BOTH, "c": _BOTH, "d": _BOTH},
+        lambda a, b, c, d: 1.0 + a * b + c * d,
+    ),
+    # a is ux/c²t, b is u/c, which ends before the pole as in I.15.3x, whose form this has
+    "feynman_I_15_3t": _equation(
+        "(1 - a)/√(1 - b²)",
+        {"a": _BOTH, "b": (-0.9, 0.9)},
+        lambda a, b: (1.0 - a) / torch.sqrt(1.0 - b**2),
+    ),
+    # α is εcE²r², a is ω/ω0, which ends before the pole at 1
+    "feynman_I_32_17": _equation(
+        "4πα a⁴/3(1 - a²)²",
+        {"α": _UNIT, "a": (0.0, 0.9)},
+        lambda alpha, a: 4.0 * math.pi / 3.0 * alpha * a**4 / (1.0 - a**2) ** 2,
+    ),
+    "feynman_II_11_28": _equation(
+        "1 + nα/(1 - nα/3)",
+        {"n": _UNIT, "α": (0.0, 2.0)},
+        lambda n, alpha: 1.0 + n * alpha / (1.0 - n * alpha / 3.0),
+    ),
+    # a is J/ħ, b is μB
+    "feynman_II_34_29b": _equation("gab", {"g": _UNIT, "a": (0.0, 2.0), "b": _UNIT}, lambda g, a, b: g * a * b),
+    # α is s, N is n
+    "feynman_III_15_27": _equation(
+        "2πα/N", {"α": _UNIT, "N": _HALF_TO_TWO}, lambda alpha, count: 2.0 * math.pi * alpha / count
+    ),
+}
+"""Equations that are learned in sequence besides those above, see `tasks.feynman_sequence`; same names, same rules."""

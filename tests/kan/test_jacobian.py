@@ -19,6 +19,7 @@ from mlp_baselines import (
     Elephant,
     FourierFeatures,
     FuzzyTiling,
+    LinearKAN,
     RBFLattice,
     RBFNetwork,
     SplineMLP,
@@ -103,6 +104,12 @@ def gaussians(**options) -> RBFNetwork:
     return model
 
 
+def linear() -> LinearKAN:
+    model = LinearKAN(2, 2, width=3, depth=3, grid_size=4, members=M, dtype=DOUBLE)
+    model.bias.requires_grad_(False)
+    return model
+
+
 class Plain(nn.Module):
     """No model of the suite: two layers written out, one parameter of them in no use."""
 
@@ -128,6 +135,7 @@ MODELS = {
     "KAN, frozen parts": frozen,
     "KAN, formulas": lambda: formulas(False),
     "KAN, formulas, masked": lambda: formulas(True),
+    "linear KAN": linear,
     "RBF": lambda: RBFKAN(2, 2, width=3, members=M, dtype=DOUBLE),
     "Chebyshev": lambda: ChebyshevKAN(2, 2, width=3, members=M, dtype=DOUBLE),
     "Fourier": lambda: FourierKAN(2, 2, width=3, members=M, dtype=DOUBLE),

@@ -32,7 +32,10 @@ def values(*overrides: str):
 def test_every_option_builds(group, option) -> None:
     if group == "tracker" and option in ("tensorboard", "trackio"):
         pytest.importorskip(option, reason=f"the extra {option} is not installed")
-    build_parts(values(f"{group}={option}", *(["model=mlp"] if option == "continual_backprop" else [])))
+    if group == "curriculum" and option in ("diabetes", "digits"):
+        pytest.importorskip("sklearn", reason="the extra digits is not installed")
+    no_grid = option in ("continual_backprop", "feynman_sequence")  # hidden units, or inputs beyond the default grid
+    build_parts(values(f"{group}={option}", *(["model=mlp"] if no_grid else [])))
 
 
 ENOUGH = {"grid_schedule": ["model.grid_size=3"], "symbols": [], "pruning": []}
@@ -323,9 +326,29 @@ def test_every_protocol_of_a_long_sweep_can_be_built(experiment) -> None:
         assert len(names) == len(protocols)
 
 
-@pytest.mark.parametrize("experiment", ["locality", "locality_full", "pykan_227", "grid_depth_full"])
+LITTLE = {
+    "locality": [],
+    "locality_full": [],
+    "pykan_227": [],
+    "grid_depth_full": [],
+    "addition": [],
+    "bumps": [],
+    "digits": ["curriculum.points_per_class=5", "curriculum.test_points=5"],
+    "initialisation": ["curriculum.points=50", "curriculum.test_points=50"],
+    "slow_change": ["curriculum.samples=2000", "training.steps=100"],
+    "ti_feynman": ["curriculum.points=5", "curriculum.test_points=5"],
+    "ti_feynman_matched": ["curriculum.points=5", "curriculum.test_points=5", "curriculum.equations=2"],
+}
+"""Experiments whose cases are lists of options, and what keeps their data small."""
+
+
+@pytest.mark.parametrize(
+    "experiment", [pytest.param(e, marks=pytest.mark.slow if e == "ti_feynman" else ()) for e in LITTLE]
+)
 def test_every_case_of_a_list_of_options_builds(experiment) -> None:
     """Of hundreds of combinations so many that every option has been in one, each with the budget of the others."""
+    if experiment == "digits":
+        pytest.importorskip("sklearn", reason="the extra digits is not installed")
     with initialize_config_module("conf", version_base="1.3"):
         whole = compose("train", overrides=[f"+experiment={experiment}"], return_hydra_config=True)
         [(key, swept)] = whole.hydra.sweeper.params.items()
@@ -338,7 +361,8 @@ def test_every_case_of_a_list_of_options_builds(experiment) -> None:
             if chosen <= seen:
                 continue
             seen |= chosen
-            composed = plain(compose("train", overrides=[f"{key}={case}", f"+experiment={experiment}", "device=cpu"]))
+            overrides = [f"{key}={case}", f"+experiment={experiment}", "device=cpu", *LITTLE[experiment]]
+            composed = plain(compose("train", overrides=overrides))
             parts = build_parts({**composed, "seeds": [0], "tune": {**composed["tune"], "keys": None}})
             if experiment.startswith("locality") and not chosen & {"tensor_spline", "rbf_lattice", "equal_flops"}:
                 inputs = composed["curriculum"]["dimension"]

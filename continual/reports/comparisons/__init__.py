@@ -1,8 +1,11 @@
-"""Tables of what differs, ranks over many curricula, and how much of something it takes to keep what was learned."""
+"""Tables of what differs, ranks over many curricula, how much of something it takes, ours beside published numbers."""
 
 __all__ = [
     "Crossed",
     "Difference",
+    "Found",
+    "Published",
+    "compare_published",
     "crossed",
     "differences",
     "known_axes",
@@ -10,7 +13,9 @@ __all__ = [
     "needed",
     "rank_notes",
     "ranks",
+    "read_published",
     "text_differences",
+    "text_published",
     "text_ranks",
     "write_differences",
     "write_needed",
@@ -20,4 +25,11 @@ __all__ = [
 from continual.reports.comparisons.crossed import Crossed, crossed, known_axes, model_of
 from continual.reports.comparisons.differences import Difference, differences, text_differences, write_differences
 from continual.reports.comparisons.needed import needed, write_needed
+from continual.reports.comparisons.published import (
+    Found,
+    Published,
+    compare_published,
+    read_published,
+    text_published,
+)
 from continual.reports.comparisons.rank_tables import rank_notes, ranks, text_ranks, write_ranks

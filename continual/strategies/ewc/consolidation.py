@@ -9,12 +9,13 @@ import torch
 
 from continual.extension import Change, Moment, Quadratic, Session, Training
 from continual.models import JACOBIAN_NUMBERS, trainable
-from continual.strategies.ewc.importance import Curvature, Kind, curvature_of, places_of, shared
+from continual.strategies.ewc.importance import Curvature, Kind, curvature_of, estimated_diagonal, places_of, shared
 from continual.strategies.ewc.penalty import anchored, from_state, moved, to_state
 from continual.strategies.layout import Layout, check_growth, layout_of, splines
 from continual.strategies.strategy import Strategy
 
 Anchors = Literal["online", "each"]
+Estimate = Literal["exact", "sampled", "empirical"]
 
 
 class EWC(Strategy):
@@ -48,6 +49,9 @@ class EWC(Strategy):
             blocks; or full.
         anchors: online, one for all earlier tasks; or each.
         decay: \(\gamma\), from 0 to 1.
+        estimate: exact; or of a diagonal, for models and tasks whose Jacobian is too large: sampled, an estimate of the
+            same, or empirical, squares of the gradients of batches, which is another measure. See `estimated_diagonal`.
+        batch: samples of each pass of an estimate.
         most_memory: bytes that A of all members may take, at most.
         reset_optimizer: see `Strategy`.
 
@@ -64,6 +68,8 @@ class EWC(Strategy):
         curvature: Kind = "diagonal",
         anchors: Anchors = "online",
         decay: float = 1.0,
+        estimate: Estimate = "exact",
+        batch: int = 64,
         most_memory: float = 2e9,
         reset_optimizer: bool = True,
     ) -> None:
@@ -72,10 +78,23 @@ class EWC(Strategy):
             raise ValueError(f"strategy.ewc.weight must be at least 0 and finite, got {weight}")
         if not 0.0 <= decay <= 1.0:
             raise ValueError(f"strategy.ewc.decay must be between 0 and 1, got {decay}")
-        for name, value, valid in (("curvature", curvature, get_args(Kind)), ("anchors", anchors, get_args(Anchors))):
+        for name, value, valid in (
+            ("curvature", curvature, get_args(Kind)),
+            ("anchors", anchors, get_args(Anchors)),
+            ("estimate", estimate, get_args(Estimate)),
+        ):
             if value not in valid:
                 raise ValueError(f"strategy.ewc.{name} must be one of {', '.join(valid)}, got {value!r}")
+        if estimate != "exact" and curvature not in ("diagonal", "knot"):
+            raise ValueError(
+                f"strategy.ewc.estimate={estimate} is of a diagonal, and curvature={curvature} is none: use "
+                "estimate=exact, or curvature=diagonal or knot"
+            )
+        if batch < 1:
+            raise ValueError(f"strategy.ewc.batch must be at least 1, got {batch}")
         self.weight, self.curvature, self.anchors, self.decay = weight, curvature, anchors, decay
+        self.estimate: Estimate = estimate
+        self.batch = batch
         self.most_memory = most_memory
         self._layout: Layout | None = None
         self._terms: Sequence[Quadratic] = ()
@@ -107,15 +126,15 @@ class EWC(Strategy):
                 f"EWC's {self.curvature} matrix of {layout.count} parameters takes {held:.3g} bytes for {members} "
                 f"members, more than strategy.ewc.most_memory={self.most_memory:.3g}: use curvature=diagonal"
             )
-        return (
-            2 * (held + vector) + max(8 * JACOBIAN_NUMBERS, vector * training.curriculum.out_features)
-            if self.weight
-            else 0
-        )
+        if self.weight == 0.0:
+            return 0
+        passing = max(8 * JACOBIAN_NUMBERS, vector * training.curriculum.out_features)
+        return 2 * (held + vector) + (passing if self.estimate == "exact" else 3 * vector)
 
     def begin(self, session: Session) -> None:
         """See `Extension`."""
         self._loss = session.loss
+        self._signs = session.generators("ewc") if self.estimate == "sampled" else None
 
     def quadratics(self) -> Sequence[Quadratic]:
         """See `Extension.quadratics`: the penalty, once a task was learned."""
@@ -128,7 +147,11 @@ class EWC(Strategy):
             return
         self._layout = layout_of(moment.model)
         places = places_of(self.curvature, self._layout, moment.inputs.device)
-        found = curvature_of(moment.model, self._loss, moment.inputs, moment.targets, places)
+        data = (moment.model, self._loss, moment.inputs, moment.targets)
+        if self.estimate == "exact":
+            found = curvature_of(*data, places)
+        else:
+            found = Curvature(estimated_diagonal(*data, self.batch, self._signs))
         if self.curvature == "knot" and found.diagonal is not None:
             found = Curvature(shared(found.diagonal, moment.model, self._layout))
         found, before = found.scaled(self.weight), self._terms[0] if self._terms else None
@@ -146,9 +169,14 @@ class EWC(Strategy):
 
     def state_dict(self) -> dict[str, Any]:
         """See `Extension.state_dict`."""
-        return {} if self._layout is None else {"layout": self._layout.state(), "term": to_state(self._terms[0])}
+        signs = {} if self._signs is None else {"signs": [generator.get_state() for generator in self._signs]}
+        if self._layout is None:
+            return signs
+        return {**signs, "layout": self._layout.state(), "term": to_state(self._terms[0])}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Extension.load_state_dict`."""
-        self._layout = Layout.from_state(state["layout"]) if state else None
-        self._terms = (from_state(state["term"]),) if state else ()
+        self._layout = Layout.from_state(state["layout"]) if "layout" in state else None
+        self._terms = (from_state(state["term"]),) if "term" in state else ()
+        for generator, saved in zip(self._signs or (), state.get("signs", ()), strict=True):
+            generator.set_state(saved)

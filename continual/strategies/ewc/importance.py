@@ -1,15 +1,16 @@
 r"""The Gauss–Newton matrix of a task's loss, as a whole or in parts: how much each parameter matters to it."""
 
-__all__ = ["Curvature", "Kind", "curvature_of", "places_of", "rows", "shared"]
+__all__ = ["Curvature", "Kind", "curvature_of", "estimated_diagonal", "places_of", "rows", "shared"]
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
-from continual.models import StackedModel, columns_of, jacobian_pieces
+from continual.extension.quadratic import flat
+from continual.models import StackedModel, columns_of, jacobian_pieces, trainable
 from continual.strategies.layout import Layout, splines
 from tasks.losses import Loss
 
@@ -116,6 +117,52 @@ def curvature_of(
     for _, block in blocks:
         block.mul_(weight[:, None, None])
     return Curvature(blocks=blocks)
+
+
+def estimated_diagonal(
+    model: StackedModel,
+    loss: Loss,
+    inputs: Tensor,
+    targets: Tensor,
+    batch: int,
+    generators: Sequence[Generator] | None,
+) -> Tensor:
+    r"""The diagonal of `curvature_of` from one backward pass for each batch of samples, (M, P), where J is too large.
+
+    With generators it is estimated without bias: with \(\epsilon\) random signs of their own for every sample and
+    column, \(g_B = \sum_{b \in B} J_b^T S_b \epsilon_b\) has \(E[g_B^2] = \mathrm{diag} \sum_b J_b^T F_b J_b\); its
+    relative standard deviation is about \(\sqrt{2 / n}\) with n batches (Hutchinson, 1990; Bekas et al., 2007,
+    https://doi.org/10.1016/j.apnum.2007.01.003).
+
+    Without, it is the mean over batches of the squared gradient of the loss on the data's own targets, as Avalanche's
+    plugin and Lee et al.'s code have it: that vanishes where a model fits its data, and shrinks with the batch.
+
+    Args:
+        model: M members.
+        loss: of the task.
+        inputs: (M, N, I).
+        targets: (M, N, O); with generators only their mask is asked.
+        batch: samples of a backward pass.
+        generators: of the signs, one a member; or None.
+    """
+    parameters = trainable(model)
+    total = torch.zeros(model.members, columns_of(model), dtype=torch.float64, device=inputs.device)
+    parts = list(zip(inputs.split(batch, dim=1), targets.split(batch, dim=1), strict=True))
+    for x, y in parts:
+        with torch.enable_grad():
+            predictions = model(x)
+        if generators is None:
+            upstream = loss(predictions, y)[1]
+        else:
+            drawn = [torch.randint(2, predictions.shape[1:], generator=generator) for generator in generators]
+            signs = (2 * torch.stack(drawn) - 1).to(predictions)
+            upstream = torch.einsum("mboc,mbc->mbo", loss.fisher_root(predictions.detach(), y), signs)
+        found = torch.autograd.grad(predictions, parameters, upstream, allow_unused=True)
+        gradients = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+        total += flat(gradients).double().square()
+    if generators is None:
+        return (total / len(parts)).to(inputs.dtype)
+    return (total * loss.fisher_weight(targets).double().unsqueeze(1)).to(inputs.dtype)
 
 
 def shared(importance: Tensor, model: StackedModel, layout: Layout) -> Tensor:

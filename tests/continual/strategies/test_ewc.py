@@ -11,12 +11,13 @@ from continual.extension import Quadratic
 from continual.models import trainable
 from continual.optimizers import LBFGS, LevenbergMarquardt
 from continual.strategies import EWC, FineTune
-from continual.strategies.ewc.importance import curvature_of
+from continual.strategies.ewc.importance import curvature_of, estimated_diagonal
 from continual.strategies.layout import layout_of
 from continual.training.loop import train
 from kan import KAN
 from mlp_baselines import MLP, RBFLattice, SplineMLP, TensorSpline
 from tasks.losses import LOSSES
+from tasks.sampling import generators_from
 from tests.continual.strategies.small import ADAM, DOUBLE, MAKERS, SGD, parameters, resumes, small, tasks_of
 
 CURVATURES = ["diagonal", "knot", "layer", "full"]
@@ -204,6 +205,57 @@ def test_importance_does_not_vanish_at_a_perfect_fit() -> None:
     assert (found.diagonal.amax(dim=1) > 0.1).all()
 
 
+def test_an_estimate_of_single_samples_with_one_output_of_their_own_is_exact() -> None:
+    training = small(FineTune(), curriculum=functools.partial(tasks_of, outputs=3, masked=True))
+    loss, task = LOSSES["mean_squared_error"](masked=True), training.curriculum.tasks[1]
+    targets = task.train_targets.clone()
+    targets[..., 2] = torch.nan  # of the task's two columns one is left
+    data = (training.model, loss, task.train_inputs, targets)
+    found = estimated_diagonal(*data, 1, generators_from([0, 1], "signs"))
+    torch.testing.assert_close(found, curvature_of(*data, None).diagonal, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_sampled_estimate_is_right_in_the_mean(loss) -> None:
+    training = small(FineTune(), curriculum=functools.partial(tasks_of, outputs=3, loss=loss))
+    task = training.curriculum.tasks[0]
+    data = (training.model, LOSSES[loss](), task.train_inputs, task.train_targets)
+    signs = generators_from([0, 1], "signs")
+    drawn = torch.stack([estimated_diagonal(*data, 5, signs) for _ in range(400)])
+    exact = curvature_of(*data, None).diagonal
+    error = (drawn.mean(dim=0) - exact).abs() / (drawn.std(dim=0) / 20.0).clamp(min=1e-12)
+    assert float(error.median()) < 1.2  # 0.67 for normal errors
+    assert float(error.max()) < 6.0
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_an_empirical_estimate_is_the_mean_of_squared_gradients_of_batches(loss) -> None:
+    training = small(FineTune(), curriculum=functools.partial(tasks_of, outputs=3, loss=loss, masked=True))
+    task = training.curriculum.tasks[0]
+    kind = LOSSES[loss](masked=True)
+    found = estimated_diagonal(training.model, kind, task.train_inputs, task.train_targets, 5, None)
+    for member in range(2):
+        plain = Plain(training, member)
+        squares = []
+        for part in (slice(0, 5), slice(5, 10), slice(10, 12)):
+            x, y = task.train_inputs[:, part], task.train_targets[:, part]
+            batch = type(task)("part", x, y, x, y, loss=loss, columns=task.columns)
+            squares.append(plain.gradient(plain.loss(batch)).square())
+        torch.testing.assert_close(found[member], torch.stack(squares).mean(dim=0), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("estimate", ["sampled", "empirical"])
+def test_an_estimate_goes_on_to_the_last_bit_and_knows_no_other_member(tmp_path, estimate) -> None:
+    resumes(lambda: small(EWC(2.0, estimate=estimate, batch=5)), tmp_path)
+
+    def end(seeds):
+        whole = small(EWC(3.0, "knot", estimate=estimate, batch=5), seeds)
+        train(whole)
+        return parameters(whole)
+
+    torch.testing.assert_close(end((4, 7, 9))[1], end((7,))[0], rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("model", [KAN, MLP, SplineMLP, RBFLattice, TensorSpline])
 @pytest.mark.parametrize("curvature", ["diagonal", "layer"])
 def test_members_are_alone(model, curvature) -> None:
@@ -279,6 +331,9 @@ def test_what_can_not_work_is_refused(strategy, options, message) -> None:
         ({"decay": 1.5}, "decay must be between 0 and 1"),
         ({"curvature": "kronecker"}, "curvature must be one of diagonal, knot, layer, full"),
         ({"anchors": "none"}, "anchors must be one of online, each"),
+        ({"estimate": "rough"}, "estimate must be one of exact, sampled, empirical"),
+        ({"estimate": "sampled", "curvature": "full"}, "estimate=sampled is of a diagonal, and curvature=full is none"),
+        ({"batch": 0}, "batch must be at least 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(arguments, message) -> None:

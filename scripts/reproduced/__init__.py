@@ -1,0 +1,1 @@
+"""The table of published numbers and ours, made from finished runs."""
