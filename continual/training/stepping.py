@@ -101,7 +101,7 @@ class TrainingStep:
     def _fitting(self) -> Any:
         """What computes the loss and its gradients in one call, if the model offers that and nothing else is wanted."""
         plain = type(self._loss) is MeanSquaredError and not self._loss.masked and not self._least_squares
-        if not plain or self._penalty is not None or self._terms or self._device.type != "cpu":
+        if not plain or self._penalty is not None or self._device.type != "cpu":
             return None
         offered = getattr(self._model, "fitting", None)
         return None if offered is None else offered()
@@ -117,7 +117,8 @@ class TrainingStep:
         Returns:
             The losses before each step, (steps, M); None, and nothing is done, where steps have to be taken one by one.
         """
-        if self._fit is None or type(self._optimizer) is not Adam or self._looks or self._quadratics or self._gradients:
+        added = self._terms or self._looks or self._quadratics or self._gradients
+        if self._fit is None or type(self._optimizer) is not Adam or added:
             return None
         return self._optimizer.fitted(self._fit, inputs, targets, steps)
 
@@ -164,7 +165,7 @@ class TrainingStep:
             return result
 
         def closure() -> Tensor:
-            losses = None if self._fit is None else self._fit.gradients(inputs, targets)
+            losses = None if self._fit is None or self._terms else self._fit.gradients(inputs, targets)
             if losses is None:
                 losses = backward()
             for look in self._looks:
@@ -185,6 +186,10 @@ class TrainingStep:
             for term in self._terms:
                 added = checked_term(term, self._model, inputs, predictions)
                 penalty = added if penalty is None else penalty + added
+            if self._fit is not None and penalty is not None and not penalty.requires_grad:  # the bits of a plain step
+                losses = self._fit.gradients(inputs, targets)
+                if losses is not None:
+                    return losses + penalty
             losses, upstream = self._loss(predictions, targets)
             if penalty is not None and penalty.requires_grad:
                 torch.autograd.backward([predictions, penalty], [upstream, torch.ones_like(penalty)])

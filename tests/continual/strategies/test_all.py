@@ -128,15 +128,7 @@ NOTHING = {
 @pytest.mark.parametrize("name", NOTHING)
 def test_without_weight_it_is_fine_tuning_to_the_last_bit(name) -> None:
     ours, plain = training(NOTHING[name]), training(FineTune())
-    matrices = train(ours).matrix(), train(plain).matrix()
-    if ours.hooks(
-        "loss_term"
-    ):  # whose steps go through autograd, where a kernel takes plain ones: that rounds otherwise
-        np.testing.assert_allclose(*matrices, rtol=1e-12)
-        for a, b in zip(ours.model.parameters(), plain.model.parameters(), strict=True):
-            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
-        return
-    assert np.array_equal(*matrices)
+    assert np.array_equal(train(ours).matrix(), train(plain).matrix())
     assert same(ours.model, plain.model)
 
 
