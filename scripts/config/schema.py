@@ -319,6 +319,8 @@ def _check_node(node: Node, path: str, given: set[str], partial: bool = False) -
     What a `partial` one lacks is left to its caller.
     """
     target = _target(node, path)
+    if not isinstance(node.get("_partial_", False), bool):
+        raise ConfigError(f"{path}._partial_ must be true or false, got {node['_partial_']!r}")
     try:
         parameters = inspect.signature(target).parameters
     except ValueError:  # some of those that are built in
