@@ -1,6 +1,6 @@
 """One line for each mistake that a user can make on the command line, with the nearest valid name."""
 
-__all__ = ["explain", "speak_anywhere"]
+__all__ = ["answered", "arguments_or_usage", "explain", "speak_anywhere"]
 
 import io
 import os
@@ -98,6 +98,16 @@ def answered(arguments: Sequence[str], also: tuple[type[Exception], ...] = ()) -
         if message is None:
             raise
         sys.exit(f"error: {message}")
+
+
+def arguments_or_usage(usage: str) -> list[str]:
+    """The command line after the script's name; where there is none, or help is asked for, the usage and the end."""
+    speak_anywhere()
+    arguments = sys.argv[1:]
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(usage)
+        sys.exit(0 if arguments else 2)
+    return arguments
 
 
 def speak_anywhere() -> None:

@@ -2,10 +2,9 @@
 
 __all__ = ["main"]
 
-import sys
 from pathlib import Path
 
-from scripts.errors import answered, speak_anywhere
+from scripts.errors import answered, arguments_or_usage
 
 _SETTINGS = ("x", "y", "value", "where", "output")
 
@@ -24,11 +23,7 @@ examples:
 
 def main() -> None:
     """Draws, and says where the picture is."""
-    speak_anywhere()
-    arguments = sys.argv[1:]
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(_USAGE)
-        sys.exit(0 if arguments else 2)
+    arguments = arguments_or_usage(_USAGE)
     given = [a.partition("=") for a in arguments]
     settings = [(key, value) for key, _, value in given if key in _SETTINGS]
     places = [Path("".join(parts)) for parts in given if parts[0] not in _SETTINGS]

@@ -36,17 +36,14 @@ class Hooks:
         self._evaluation, self._task_done = training.hooks("evaluation"), training.hooks("task_done")
         self._begin, self._predictor = training.hooks("begin"), next(iter(training.hooks("predictor")), None)
         self._accuracies = training.hooks("accuracies")
+        waiting = [each for each in self._after_step if not getattr(getattr(each, "__self__", each), "lags", False)]
+        self.intervene = bool(self._before_step or self._step_data or waiting)
+        """Whether anybody has to be asked between two steps."""
 
     @property
     def change_models(self) -> bool:
         """Whether anybody may change the model before a step."""
         return bool(self._before_step)
-
-    @property
-    def intervene(self) -> bool:
-        """Whether anybody has to be asked between two steps."""
-        waiting = [each for each in self._after_step if not getattr(getattr(each, "__self__", each), "lags", False)]
-        return bool(self._before_step or self._step_data or waiting)
 
     def begin(self, session: Session) -> None:
         """See `Extension.begin`."""

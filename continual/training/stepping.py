@@ -1,4 +1,7 @@
-"""One optimizer step on the loss of every member; on CUDA recorded once and replayed as a graph."""
+"""One optimizer step on the loss of every member; on CUDA recorded once and replayed as a graph.
+
+In one file: the order in which all that takes part in a step is called, plain, in one call of a kernel, or captured.
+"""
 
 __all__ = ["TrainingStep", "step_hooks"]
 
@@ -71,6 +74,7 @@ class TrainingStep:
         self._looks, self._quadratics = looks, quadratics
         self._loss = MeanSquaredError() if loss is None else loss
         self._penalty, self._terms, self._gradients = penalty, terms, gradients
+        self._added = (*terms, *looks, *quadratics, *gradients)
         self._optimizer = optimizer
         self._device = optimizer.param_groups[0]["params"][0].device
         self._least_squares = isinstance(optimizer, LevenbergMarquardt)
@@ -101,9 +105,8 @@ class TrainingStep:
     def _fitting(self) -> Any:
         """What computes the loss and its gradients in one call, if the model offers that and nothing else is wanted."""
         plain = type(self._loss) is MeanSquaredError and not self._loss.masked and not self._least_squares
-        if not plain or self._penalty is not None or self._device.type != "cpu":
-            return None
-        offered = getattr(self._model, "fitting", None)
+        wanted = plain and self._penalty is None and self._device.type == "cpu"
+        offered = getattr(self._model, "fitting", None) if wanted else None
         return None if offered is None else offered()
 
     def several(self, inputs: Tensor, targets: Tensor, steps: int) -> Tensor | None:
@@ -117,15 +120,13 @@ class TrainingStep:
         Returns:
             The losses before each step, (steps, M); None, and nothing is done, where steps have to be taken one by one.
         """
-        added = self._terms or self._looks or self._quadratics or self._gradients
-        if self._fit is None or type(self._optimizer) is not Adam or added:
+        if self._fit is None or type(self._optimizer) is not Adam or self._added:
             return None
         return self._optimizer.fitted(self._fit, inputs, targets, steps)
 
     def _recordable(self) -> bool:
         """Whether all that extensions add to a step may be captured."""
-        added = (*self._terms, *self._looks, *self._quadratics, *self._gradients)
-        owners = (getattr(each, "__self__", each) for each in added)
+        owners = (getattr(each, "__self__", each) for each in self._added)
         return all(getattr(owner, "capturable", False) for owner in owners)
 
     def _make_capturable(self) -> bool:

@@ -2,10 +2,9 @@
 
 __all__ = ["main"]
 
-import sys
 from pathlib import Path
 
-from scripts.errors import answered, speak_anywhere
+from scripts.errors import answered, arguments_or_usage
 
 _USAGE = """usage: python -m scripts.budget FOLDER...
 
@@ -19,11 +18,7 @@ example:
 
 def main() -> None:
     """Trains, says what came out, and where the numbers are."""
-    speak_anywhere()
-    arguments = sys.argv[1:]
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(_USAGE)
-        sys.exit(0 if arguments else 2)
+    arguments = arguments_or_usage(_USAGE)
     from scripts.budget.training import train_budget  # slow to import: not before --help has been answered
 
     with answered(arguments, also=(ValueError,)):

@@ -2,10 +2,9 @@
 
 __all__ = ["main"]
 
-import sys
 from pathlib import Path
 
-from scripts.errors import answered, speak_anywhere
+from scripts.errors import answered, arguments_or_usage
 
 _USAGE = """usage: python -m scripts.reproduced FOLDER... [output=FILE]
 
@@ -19,11 +18,7 @@ examples:
 
 def main() -> None:
     """Prints the table, or writes it and says where."""
-    speak_anywhere()
-    arguments = sys.argv[1:]
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(_USAGE)
-        sys.exit(0 if arguments else 2)
+    arguments = arguments_or_usage(_USAGE)
     outputs = [a.partition("=")[2] for a in arguments if a.startswith("output=")]
     places = [Path(a) for a in arguments if not a.startswith("output=")]
     # slow to import: not before --help has been answered

@@ -50,7 +50,9 @@ class Workers:
     def __init__(self, count: int, threads: int, rehearsed: Mapping[str, Any] | None = None) -> None:
         self.count = count
         self._live = sys.stderr.isatty()
-        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), _QUIET)))
+        filters = os.environ.get("PYTHONWARNINGS", "")
+        if _QUIET not in filters:
+            os.environ["PYTHONWARNINGS"] = f"{filters},{_QUIET}".lstrip(",")
         context = get_context()
         self._queue = context.SimpleQueue() if self._live else None
         self._executor = ProcessPoolExecutor(

@@ -2,13 +2,13 @@
 
 __all__ = ["diabetes"]
 
-import importlib.util
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from tasks.benchmarks.pictures import check_scikit_learn
 from tasks.curriculum import Curriculum, Task, check_tasks
 
 FEATURES = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
@@ -35,8 +35,7 @@ def diabetes(
     check_tasks(tasks, "tasks")
     if feature not in FEATURES:
         raise ValueError(f"feature must be one of {', '.join(FEATURES)}, got {feature!r}")
-    if importlib.util.find_spec("sklearn") is None:
-        raise ValueError("curriculum=diabetes needs scikit-learn: pip install 'kan-continual[digits]'")
+    check_scikit_learn("curriculum=diabetes")
     from sklearn.datasets import load_diabetes  # optional, and slow to import
 
     found = load_diabetes(scaled=False)

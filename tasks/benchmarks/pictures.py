@@ -1,6 +1,6 @@
 """Pictures of digits with their labels: those that come with scikit-learn, and MNIST from files that a user has."""
 
-__all__ = ["SOURCES", "Source", "read_pictures"]
+__all__ = ["SOURCES", "Source", "check_scikit_learn", "read_pictures"]
 
 import gzip
 import importlib.util
@@ -34,8 +34,7 @@ def read_pictures(source: Source, folder: str, part: Literal["train", "test"]) -
         ValueError: scikit-learn is missing, or a file is, or holds something else.
     """
     if source == "digits":
-        if importlib.util.find_spec("sklearn") is None:
-            raise ValueError("curriculum.source=digits needs scikit-learn: pip install 'kan-continual[digits]'")
+        check_scikit_learn("curriculum.source=digits")
         from sklearn.datasets import load_digits  # optional, and slow to import
 
         found = load_digits()
@@ -45,6 +44,16 @@ def read_pictures(source: Source, folder: str, part: Literal["train", "test"]) -
     if len(pictures) != len(labels):
         raise ValueError(f"{folder} holds {len(pictures)} pictures and {len(labels)} labels of {_PARTS[part]}")
     return pictures / 255.0, labels.astype(np.int64)
+
+
+def check_scikit_learn(wanted: str) -> None:
+    """Checks that scikit-learn is there for what is wanted.
+
+    Raises:
+        ValueError: it is not, with what to do about it.
+    """
+    if importlib.util.find_spec("sklearn") is None:
+        raise ValueError(f"{wanted} needs scikit-learn: pip install 'kan-continual[digits]'")
 
 
 def _find(folder: str, part: Literal["train", "test"], axes: int) -> Path:

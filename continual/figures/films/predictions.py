@@ -115,7 +115,7 @@ def _draw(reels: Sequence[Reel]) -> tuple[Figure, list["_Cell | _Head"]]:
         row, column = divmod(place, across)
         left, top = LEFT + column * (WIDTH + GAP), TOP + row * (size + GAP)
         colour = styles[reel.record.name].colour
-        name = f"{shorten_name(reel.record.name, 33)}"
+        name = shorten_name(reel.record.name, 33)
         write(figure, left, top + 0.03, escape(name), color=colour, fontweight="bold")
         axes = panel(figure, left, top + TITLE, WIDTH, height)
         above = (Line if inputs == 1 else Image)(axes, reels, reel, colour)

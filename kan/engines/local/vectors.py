@@ -152,14 +152,19 @@ def multiply_then_add(typing_context: Any, factor: Any, vector: Any, summand: An
     return summand(factor, vector, summand), _multiply_add(factor, [])
 
 
+def lanewise(operation: str, *flags: str) -> Any:
+    """What an intrinsic does that is one instruction of LLVM on two vectors."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return getattr(builder, operation)(*arguments, flags=flags)
+
+    return code
+
+
 @intrinsic
 def plus(typing_context: Any, left: Any, right: Any) -> Any:
     """The sum of two vectors."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        return builder.fadd(arguments[0], arguments[1])
-
-    return left(left, right), code
+    return left(left, right), lanewise("fadd")
 
 
 @intrinsic

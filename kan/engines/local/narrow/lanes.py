@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from kan.engines.local.vectors import Vector, splat_scalar
+from kan.engines.local.vectors import Vector, lanewise, splat_scalar
 
 _REGISTER = 256
 
@@ -46,31 +46,19 @@ def lanes_of(typing_context: Any, vector: Any) -> Any:
 @intrinsic
 def times(typing_context: Any, left: Any, right: Any) -> Any:
     """The product of two vectors."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        return builder.fmul(arguments[0], arguments[1], flags=["contract"])
-
-    return left(left, right), code
+    return left(left, right), lanewise("fmul", "contract")
 
 
 @intrinsic
 def minus(typing_context: Any, left: Any, right: Any) -> Any:
     """The difference of two vectors."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        return builder.fsub(arguments[0], arguments[1])
-
-    return left(left, right), code
+    return left(left, right), lanewise("fsub")
 
 
 @intrinsic
 def over(typing_context: Any, left: Any, right: Any) -> Any:
     """The quotient of two vectors."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        return builder.fdiv(arguments[0], arguments[1])
-
-    return left(left, right), code
+    return left(left, right), lanewise("fdiv")
 
 
 @intrinsic
