@@ -103,7 +103,7 @@ class Adam(Eager, torch.optim.Adam):
         return result
 
     def fitted(self, fit: Any, inputs: Tensor, targets: Tensor, steps: int) -> Tensor | None:
-        """Steps on the mean squared error of a model whose kernels know it, see `kan.KAN.fitting`; leaves no gradients.
+        """Steps on the mean squared error of a model whose kernels know it, see `kan.KAN.fitting`.
 
         Args:
             fit: the model's.
@@ -124,9 +124,8 @@ class Adam(Eager, torch.optim.Adam):
         settings = (float(group["lr"]), *group["betas"], group["eps"])
         losses: Tensor | None = fit.adam(inputs, targets, steps, moments, settings)
         if losses is not None:
-            for parameter, own in moments.items():
+            for own in moments.values():
                 np.add(own.counter, steps, out=own.counter)
-                parameter.grad = None
         return losses
 
     def _moments(self, parameters: list[Tensor]) -> dict[Tensor, Moments] | None:

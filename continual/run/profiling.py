@@ -15,6 +15,7 @@ from unittest.mock import patch
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from continual.optimizers import Adam
 from continual.records.checkpoint import Checkpoint
 from continual.records.files import replace_file
 from continual.records.record import Record
@@ -28,8 +29,20 @@ from continual.training.stepping import TrainingStep
 
 log = logging.getLogger(__name__)
 
-PHASES = ("data", "adaptation", "forward", "backward", "optimizer", "evaluation", "records", "trackers", "the rest")
-"""In the order in which they are shown; "optimizer" is all of a step that is none of those before it."""
+PHASES = (
+    "data",
+    "adaptation",
+    "forward",
+    "backward",
+    "fit",
+    "optimizer",
+    "evaluation",
+    "records",
+    "trackers",
+    "the rest",
+)
+"""In the order in which they are shown; "fit" is forward, backward and Adam's steps of small networks in one call of a
+kernel, or the attempt, and "optimizer" all of a step that is none of those before it."""
 
 _WHOLE = ("adaptation", "evaluation", "records", "trackers")
 """Phases whose parts are not told apart: a forward pass of an evaluation is evaluation."""
@@ -98,6 +111,8 @@ def _places(run: Run) -> list[tuple[Any, str, str]]:
         (run.training.model, "forward", "forward"),
         (torch.autograd, "backward", "backward"),
         (torch.autograd, "grad", "backward"),
+        (TrainingStep, "_fitted", "fit"),
+        (Adam, "fitted", "fit"),
         (TrainingStep, "__call__", "optimizer"),
         (Evaluator, "__call__", "evaluation"),
         (Evaluator, "predict", "evaluation"),

@@ -166,7 +166,7 @@ class TrainingStep:
             return result
 
         def closure() -> Tensor:
-            losses = None if self._fit is None or self._terms else self._fit.gradients(inputs, targets)
+            losses = None if self._terms else self._fitted(inputs, targets)
             if losses is None:
                 losses = backward()
             for look in self._looks:
@@ -187,8 +187,8 @@ class TrainingStep:
             for term in self._terms:
                 added = checked_term(term, self._model, inputs, predictions)
                 penalty = added if penalty is None else penalty + added
-            if self._fit is not None and penalty is not None and not penalty.requires_grad:  # the bits of a plain step
-                losses = self._fit.gradients(inputs, targets)
+            if self._terms and penalty is not None and not penalty.requires_grad:  # the bits of a plain step
+                losses = self._fitted(inputs, targets)
                 if losses is not None:
                     return losses + penalty
             losses, upstream = self._loss(predictions, targets)
@@ -201,6 +201,10 @@ class TrainingStep:
         # torch's annotation says float; what the closure returns is handed through as it is
         result = self._optimizer.step(closure)  # type: ignore[arg-type]
         return result
+
+    def _fitted(self, inputs: Tensor, targets: Tensor) -> Tensor | None:
+        """The losses of one call that sets the gradients too; None where it has to be autograd."""
+        return None if self._fit is None else self._fit.gradients(inputs, targets)
 
     def _add_quadratics(self, losses: Tensor) -> Tensor:
         """Losses with the quadratic terms, whose gradients are added to those that are there."""

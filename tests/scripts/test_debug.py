@@ -145,7 +145,8 @@ def test_a_stream_has_a_batch_too() -> None:
 
 
 def test_a_profile_has_every_phase_and_changes_no_bit(tmp_path) -> None:
-    run = short_run(tmp_path / "profiled", CONFIGS["grid_update"])
+    quadratic = [*CONFIGS["grid_update"], "model.spline_order=2"]  # which no kernel takes in one call
+    run = short_run(tmp_path / "profiled", quadratic)
     record = profiled(run)
     lines = (tmp_path / "profiled" / "profile.txt").read_text(encoding="utf-8").splitlines()
     rows = {line[:10].strip(): line[10:].split() for line in lines[1:]}
@@ -156,10 +157,19 @@ def test_a_profile_has_every_phase_and_changes_no_bit(tmp_path) -> None:
     assert "_LocalSumBackward" in "".join(rows["backward"]) or "aten::" in "".join(rows["backward"])
     seconds = [float(row[0 if name == "all" else 1]) for name, row in rows.items()]
     assert seconds[-1] == pytest.approx(sum(seconds[:-1]), abs=0.005)
-    straight = short_run(tmp_path / "straight", CONFIGS["grid_update"])
+    straight = short_run(tmp_path / "straight", quadratic)
     compare(record, overfitted(straight, tolerance=float("inf")))
     assert read_record(profiled(replace(run, training=straight.training)).folder)  # again, though it has a record
     assert not hasattr(torch.autograd.backward, "__wrapped__")  # nothing stays measured
+
+
+def test_steps_in_one_call_have_a_phase_of_their_own(tmp_path) -> None:
+    record = profiled(short_run(tmp_path / "profiled", CONFIGS["grid_update"]))
+    lines = (tmp_path / "profiled" / "profile.txt").read_text(encoding="utf-8").splitlines()
+    calls = {line[:10].strip(): line[10:].split()[0] for line in lines[1:]}
+    assert {"forward", "backward"}.isdisjoint(calls)
+    assert int(calls["fit"]) >= 2
+    compare(record, overfitted(short_run(tmp_path / "straight", CONFIGS["grid_update"]), tolerance=float("inf")))
 
 
 def test_all_time_belongs_to_one_phase(monkeypatch) -> None:

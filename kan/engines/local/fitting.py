@@ -141,7 +141,7 @@ class Fit:
         moments: Mapping[Tensor, Sequence[Tensor]],
         settings: tuple[float, float, float, float],
     ) -> Tensor | None:
-        """Takes steps of Adam on the mean squared error of all samples; leaves no gradients.
+        """Takes steps of Adam on the mean squared error of all samples; leaves the gradients of the last.
 
         Args:
             x: inputs, (M, B, I).
@@ -172,6 +172,9 @@ class Fit:
         known.call.give([[None if each is None else next(into) for each in own] for own in known.wanted])
         losses, hyper = x.new_empty((steps, x.shape[0])), array("d", settings)
         known.call.run(2, x, x.stride(0), given=targets, losses=losses, update=(steps, table, hyper))
+        for parameter, gradient in zip(known.trained, gradients, strict=True):
+            if parameter.grad is not gradient:
+                parameter.grad = gradient
         return losses
 
     def _table(
